@@ -1,0 +1,149 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"throughline/internal/hub"
+)
+
+const (
+	costLimit   = 100_000 // a hostile expression stops after some 5 ms
+	sourceLimit = 4_000   // characters
+)
+
+// Program is a compiled expression, safe for use by many at once.
+type Program struct {
+	source  string
+	program cel.Program
+	result  Type
+}
+
+// Compile parses and checks src; its type must fit want (Dyn: anything). The error is a *hub.Error
+// of kind Invalid whose message names the place inside the expression.
+func (e *Env) Compile(src string, want Type) (*Program, error) {
+	if len(src) > sourceLimit {
+		return nil, invalid("the expression is longer than %d characters", sourceLimit)
+	}
+	checked, issues := e.cel.Compile(src)
+	if issues.Err() != nil {
+		return nil, e.explain(issues)
+	}
+	got := checked.OutputType()
+	if !want.Zero() && want != Dyn && !want.accepts(got) {
+		return nil, invalid("this is of type %s, but %s is wanted here", Type{got}, want)
+	}
+	p, err := e.cel.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
+	if err != nil {
+		return nil, invalid("%v", err)
+	}
+	return &Program{source: src, program: p, result: Type{got}}, nil
+}
+
+// explain turns the checker's findings into one sentence each.
+func (e *Env) explain(issues *cel.Issues) error {
+	var lines []string
+	for _, i := range issues.Errors() {
+		msg := strings.ReplaceAll(i.Message, "(in container '')", "")
+		msg = strings.TrimSpace(words.Replace(hidden.Replace(msg)))
+		lines = append(lines, fmt.Sprintf("at character %d: %s", i.Location.Column()+1, msg))
+	}
+	return invalid("%s", strings.Join(lines, "; "))
+}
+
+// hidden removes our own machinery from the checker's messages.
+var hidden = strings.NewReplacer("at_", "", "(dyn, ", "(", "undeclared reference to", "nothing here is called")
+
+func invalid(format string, args ...any) *hub.Error {
+	return &hub.Error{Kind: hub.Invalid, Code: "expression.invalid", Message: fmt.Sprintf(format, args...)}
+}
+
+// Result is the type that the expression was found to have.
+func (p *Program) Result() Type { return p.result }
+
+// Source is the expression's text, without the "=".
+func (p *Program) Source() string { return p.source }
+
+// Place hands the context of an evaluation to the functions that want it (see Func). It is opaque
+// to expressions.
+type Place struct{ At any }
+
+var placeType = types.NewOpaqueType("place")
+
+func (p Place) Type() ref.Type                             { return placeType }
+func (p Place) Value() any                                 { return p }
+func (p Place) Equal(ref.Val) ref.Val                      { return types.False }
+func (p Place) ConvertToNative(reflect.Type) (any, error)  { return p, nil }
+func (p Place) ConvertToType(ref.Type) ref.Val             { return p }
+
+// activation finds variables in a plain map, without copying it.
+type activation struct {
+	vars map[string]any
+	at   any
+}
+
+func (a activation) ResolveName(name string) (any, bool) {
+	if name == at {
+		return Place{a.at}, true
+	}
+	v, ok := a.vars[name]
+	if !ok {
+		return types.NullValue, true // a variable of the place that has no value this time
+	}
+	return adapter{}.NativeToValue(v), true
+}
+
+func (a activation) Parent() cel.Activation { return nil }
+
+// Eval computes the expression over vars. Reading something that is not there gives nil. The result
+// is a plain Go value (see adapter).
+func (p *Program) Eval(vars map[string]any) (any, error) { return p.EvalAt(nil, vars) }
+
+// EvalAt is Eval at a place, for expressions that use a Func.
+func (p *Program) EvalAt(place any, vars map[string]any) (any, error) {
+	v, _, err := p.program.Eval(activation{vars, place})
+	if err == nil {
+		return native(v)
+	}
+	if strings.HasPrefix(err.Error(), "no such key") {
+		return nil, nil
+	}
+	var known *hub.Error
+	if errors.As(err, &known) {
+		return nil, known
+	}
+	return nil, &hub.Error{Kind: hub.Invalid, Code: "expression.failed", Message: fmt.Sprintf("%s: %s", p.source, failure(err))}
+}
+
+func failure(err error) string {
+	switch msg := err.Error(); {
+	case strings.Contains(msg, "cost limit exceeded"):
+		return "the expression is too costly and was stopped"
+	case strings.HasPrefix(msg, "no such overload"):
+		return "the values do not fit each other here (" + words.Replace(msg) + ")"
+	default:
+		return msg
+	}
+}
+
+// True evaluates a condition: false also where the result is null.
+func (p *Program) True(vars map[string]any) (bool, error) { return p.TrueAt(nil, vars) }
+
+// TrueAt is True at a place.
+func (p *Program) TrueAt(place any, vars map[string]any) (bool, error) {
+	v, err := p.EvalAt(place, vars)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok && v != nil {
+		return false, invalid("%s: a condition must be true or false, this is %v", p.source, v)
+	}
+	return b, nil
+}

@@ -1,0 +1,135 @@
+package hub
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+	"time"
+)
+
+// IDs are types, so that a run's cannot be handed where a record's is wanted. Each prints with a
+// prefix that tells a person what it is.
+type (
+	TenantID     string // a slug that the partner chose: "northwind"
+	ConnectionID string // the tenant's own name for it: "crm"
+	DeploymentID string // the tenant's own name for the flow: "deals"
+	EventID      string // evt_…
+	RunID        string // run_…
+	RecordID     string // rec_…
+	ExceptionID  string // exc_…
+)
+
+// RecordKey names a vendor's record inside one tenant: connection, kind and the vendor's id. Order
+// is kept per key (R4).
+type RecordKey struct {
+	Connection ConnectionID
+	Kind       string // the vendor's own word, as the connector file has it: "deal"
+	ID         string // the vendor's id
+}
+
+// String is the key as stored and shown: "crm/deal/4711". The id comes last, for it may contain "/".
+func (k RecordKey) String() string { return string(k.Connection) + "/" + k.Kind + "/" + k.ID }
+
+// ParseRecordKey is the inverse of String.
+func ParseRecordKey(s string) (RecordKey, bool) {
+	connection, rest, ok := strings.Cut(s, "/")
+	kind, id, ok2 := strings.Cut(rest, "/")
+	return RecordKey{ConnectionID(connection), kind, id}, ok && ok2 && id != ""
+}
+
+// RecordIDFor derives the canonical ID of a record from what it came from. The same deal gives the
+// same project in every run, so a second run finds what the first one made.
+func RecordIDFor(tenant TenantID, parts ...string) RecordID {
+	return RecordID("rec_" + digest(string(tenant), parts...)[:26])
+}
+
+// Marker is what we leave in a vendor's record so that it can be found again (write class S): short,
+// lower case, letters first, and naming nobody.
+func (r RecordID) Marker() string { return "k" + strings.TrimPrefix(string(r), "rec_")[:15] }
+
+func digest(first string, parts ...string) string {
+	h := sha256.New()
+	for _, p := range append([]string{first}, parts...) {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)))
+}
+
+// Outcome is how a run ended. Every accepted event gets exactly one (R2).
+type Outcome string
+
+// The outcomes.
+const (
+	Written    Outcome = "written"    // at least one far side was changed
+	Unchanged  Outcome = "unchanged"  // everything stood there already
+	Filtered   Outcome = "filtered"   // the flow does not want this record
+	Superseded Outcome = "superseded" // a newer event on the same record took its place
+	Parked     Outcome = "parked"     // an exception waits for a person
+)
+
+// WorkState is where a record key stands in a deployment.
+type WorkState string
+
+// The states. Idle rows stay: they say what was last done with the record.
+const (
+	Idle    WorkState = "idle"    // nothing to do
+	Ready   WorkState = "ready"   // may be claimed
+	Later   WorkState = "later"   // due at a time: retry, limit, schedule
+	Waiting WorkState = "waiting" // for another record, an approval, a paused flow
+	Running WorkState = "running" // claimed under a lease
+	Stopped WorkState = "parked"  // an exception is open
+)
+
+// Lane orders the claiming inside a tenant.
+type Lane int
+
+// The lanes, first served first.
+const (
+	Interactive Lane = 0 // a person looks at it
+	Normal      Lane = 1
+	Bulk        Lane = 2 // backfill
+)
+
+// WriteClass says what may be done when the answer to a write is lost (R3).
+type WriteClass string
+
+// The write classes.
+const (
+	ClassK WriteClass = "K" // the far side honours a key: repeat with the same key
+	ClassU WriteClass = "U" // upsert on an external id: repeat
+	ClassS WriteClass = "S" // search by marker before anything else
+	ClassX WriteClass = "X" // nothing protects: a person looks
+)
+
+// Event is one stored arrival.
+type Event struct {
+	ID       EventID
+	Tenant   TenantID
+	Key      RecordKey
+	Dedupe   string // repeats of it are dropped, per connection
+	Version  int64  // the vendor's order of versions of this record; 0 = unknown
+	Payload  []byte // JSON; empty where the event carries only an id
+	Source   string // webhook, poll, api, backfill, retry
+	Received time.Time
+}
+
+// Work is one row of the queue: a record key in a deployment (design §3).
+type Work struct {
+	Tenant     TenantID
+	Deployment DeploymentID
+	Key        string // RecordKey, or "poll:…" for a schedule's tick
+	State      WorkState
+	Lane       Lane
+	Due        time.Time
+	Reason     string // why it waits, for people
+	WaitsOn    string // what releases it: a record and connection, an approval
+	Event      EventID
+	Version    int64
+	Next       EventID // arrived while running; runs next
+	Run        RunID   // the run under way; kept over retries and crashes
+	Revision   int64   // of the deployment, fixed when the run began (R9)
+	Epoch      int64   // who holds it
+	Attempts   int     // failed attempts of this run
+	Crashes    int     // times the process died with it
+}

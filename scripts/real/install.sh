@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs the two real far sides, Tryton 6.0 and Redmine 5.0, from Debian's packages (bookworm).
+#
+# Only files are installed. The packages' own services and databases are neither started nor
+# configured: up.sh makes private ones, so that a machine that already runs either system keeps it
+# as it was.
+set -eu
+
+packages="
+	postgresql python3-psycopg2
+	tryton-server
+	tryton-modules-party tryton-modules-company tryton-modules-product
+	tryton-modules-account tryton-modules-account-invoice tryton-modules-account-product
+	tryton-modules-sale tryton-modules-sale-opportunity
+	tryton-modules-timesheet tryton-modules-timesheet-cost
+	tryton-modules-project tryton-modules-project-invoice tryton-modules-project-revenue
+	redmine redmine-pgsql puma
+	curl jq procps util-linux
+"
+
+missing() {
+	for package in $packages; do
+		state=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+		[ "$state" = "install ok installed" ] || echo "$package"
+	done
+}
+
+wanted=$(missing)
+if [ -z "$wanted" ]; then
+	echo "everything is installed"
+	exit 0
+fi
+
+if [ "$(id -u)" != 0 ]; then
+	echo "run as root, or ask an administrator to run:" >&2
+	echo "  apt-get install --no-install-recommends" $wanted >&2
+	exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+
+# Debian's way to say "install, but start nothing". A policy that is already there is left alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	trap 'rm -f "$policy"' EXIT
+fi
+
+apt-get update -q
+# redmine's package asks whether it may make a database; ours are made by up.sh.
+echo "redmine redmine/instances/default/dbconfig-install boolean false" | debconf-set-selections
+# --no-upgrade: what the machine already has stays at its version.
+apt-get install -q -y --no-install-recommends --no-upgrade $wanted
