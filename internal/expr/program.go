@@ -76,11 +76,11 @@ type Place struct{ At any }
 
 var placeType = types.NewOpaqueType("place")
 
-func (p Place) Type() ref.Type                             { return placeType }
-func (p Place) Value() any                                 { return p }
-func (p Place) Equal(ref.Val) ref.Val                      { return types.False }
-func (p Place) ConvertToNative(reflect.Type) (any, error)  { return p, nil }
-func (p Place) ConvertToType(ref.Type) ref.Val             { return p }
+func (p Place) Type() ref.Type                            { return placeType }
+func (p Place) Value() any                                { return p }
+func (p Place) Equal(ref.Val) ref.Val                     { return types.False }
+func (p Place) ConvertToNative(reflect.Type) (any, error) { return p, nil }
+func (p Place) ConvertToType(ref.Type) ref.Val            { return p }
 
 // activation finds variables in a plain map, without copying it.
 type activation struct {

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"throughline/internal/hub"
+)
+
+// Arrival is an event with the deployments that want it. Without any it is kept all the same: it
+// was accepted, and its outcome is that no flow wanted it.
+type Arrival struct {
+	Event       hub.Event
+	Deployments []hub.DeploymentID
+	Lane        hub.Lane
+	RunID       func() hub.RunID // for the outcome of an event that a newer one overtakes
+}
+
+// accept stores arrivals and puts them to work; it says which were new. An event that joins one
+// still waiting takes its place if it is newer (R4); the older one is superseded.
+func (s *Store) accept(ctx context.Context, t tx, list []Arrival) (fresh []bool, err error) {
+	fresh, err = s.storeEvents(ctx, t, list)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range list {
+		if !fresh[i] {
+			continue
+		}
+		for _, d := range a.Deployments {
+			if err := s.enqueue(ctx, t, a, d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return fresh, nil
+}
+
+func (s *Store) storeEvents(ctx context.Context, t tx, list []Arrival) ([]bool, error) {
+	const q = `
+		INSERT INTO event (tenant, id, connection, record_key, dedupe, version, payload, source, received_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, connection, dedupe) DO NOTHING`
+	args := make([][]any, len(list))
+	for i, a := range list {
+		e := a.Event
+		args[i] = []any{e.Tenant, e.ID, e.Key.Connection, e.Key.String(), e.Dedupe, e.Version, e.Payload, e.Source, micros(e.Received)}
+	}
+	n, err := t.each(ctx, q, args)
+	if err != nil {
+		return nil, err
+	}
+	fresh := make([]bool, len(list))
+	for i := range n {
+		fresh[i] = n[i] == 1
+	}
+	return fresh, nil
+}
+
+// enqueue makes or changes the one row of work of a record in a deployment.
+func (s *Store) enqueue(ctx context.Context, t tx, a Arrival, d hub.DeploymentID) error {
+	key := a.Event.Key.String()
+	const insert = `
+		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event, version)
+		VALUES (?, ?, ?, 'ready', ?, ?, ?, ?)
+		ON CONFLICT (tenant, deployment, record_key) DO NOTHING`
+	n, err := t.exec(ctx, insert, a.Event.Tenant, d, key, int(a.Lane), micros(a.Event.Received), a.Event.ID, a.Event.Version)
+	if err != nil || n == 1 {
+		return err
+	}
+	r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+s.db.dialect().forUpdate,
+		a.Event.Tenant, d, key)
+	found, err := all(r, err, scanWork)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	w, overtaken := join(found[0], a)
+	if overtaken != "" {
+		if err := s.supersede(ctx, t, a, d, overtaken); err != nil {
+			return err
+		}
+	}
+	return s.saveWork(ctx, t, w)
+}
+
+// join lets an event in on a row of work that exists, and says which event lost its place.
+func join(w hub.Work, a Arrival) (hub.Work, hub.EventID) {
+	e := a.Event
+	if e.Version != 0 && e.Version < w.Version {
+		return w, e.ID // an older version never overwrites a newer one
+	}
+	w.Version = max(w.Version, e.Version)
+	if w.State == hub.Running {
+		overtaken := w.Next
+		w.Next = e.ID
+		return w, overtaken
+	}
+	overtaken := w.Event
+	if w.State == hub.Idle || w.State == hub.Stopped {
+		overtaken = "" // that one has its outcome already
+	}
+	w.Event, w.Next, w.Run = e.ID, "", ""
+	w.State, w.Lane, w.Due, w.Reason, w.WaitsOn = hub.Ready, min(w.Lane, a.Lane), e.Received, "", ""
+	w.Attempts, w.Crashes, w.Revision = 0, 0, 0
+	return w, overtaken
+}
+
+func (s *Store) supersede(ctx context.Context, t tx, a Arrival, d hub.DeploymentID, event hub.EventID) error {
+	return insertRun(ctx, t, Run{Tenant: a.Event.Tenant, ID: a.RunID(), Deployment: d, Key: a.Event.Key.String(), Event: event,
+		Outcome: hub.Superseded, Message: "A newer event on the same record took its place.", Accepted: a.Event.Received, Ended: a.Event.Received})
+}
+
+const workColumns = `tenant, deployment, record_key, state, lane, due_at, reason, waits_on, event, version, next_event, run, revision, epoch, attempts, crashes`
+
+func scanWork(r rows, w *hub.Work) error {
+	var due int64
+	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch, &w.Attempts, &w.Crashes)
+	w.Due = instant(due)
+	return err
+}
+
+func (s *Store) saveWork(ctx context.Context, t tx, w hub.Work) error {
+	const q = `
+		UPDATE work SET state = ?, lane = ?, due_at = ?, reason = ?, waits_on = ?, event = ?, version = ?, next_event = ?,
+			run = ?, revision = ?, epoch = ?, attempts = ?, crashes = ?
+		WHERE tenant = ? AND deployment = ? AND record_key = ?`
+	_, err := t.exec(ctx, q, w.State, int(w.Lane), micros(w.Due), w.Reason, w.WaitsOn, w.Event, w.Version, w.Next,
+		w.Run, w.Revision, w.Epoch, w.Attempts, w.Crashes, w.Tenant, w.Deployment, w.Key)
+	return err
+}
+
+// Run is one execution with its outcome.
+type Run struct {
+	Tenant     hub.TenantID
+	ID         hub.RunID
+	Deployment hub.DeploymentID
+	Key        string
+	Event      hub.EventID
+	Revision   int64
+	Outcome    hub.Outcome
+	Code       string
+	Message    string
+	Label      string // what a person calls the record: "Website relaunch"
+	Calls      int
+	Accepted   time.Time
+	Ended      time.Time
+}
+
+func insertRun(ctx context.Context, t tx, r Run) error {
+	const q = `
+		INSERT INTO run (tenant, id, deployment, record_key, event, revision, outcome, code, message, label, calls, accepted_at, ended_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, id) DO NOTHING`
+	_, err := t.exec(ctx, q, r.Tenant, r.ID, r.Deployment, r.Key, r.Event, r.Revision, r.Outcome, r.Code, r.Message, r.Label, r.Calls, micros(r.Accepted), micros(r.Ended))
+	return err
+}

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// rows is what both drivers' results have in common.
+type rows interface {
+	Next() bool
+	Scan(into ...any) error
+	Err() error
+	Close()
+}
+
+// tx is one transaction, or for reading alone one connection. SQL is written with "?".
+type tx interface {
+	query(ctx context.Context, sql string, args ...any) (rows, error)
+	exec(ctx context.Context, sql string, args ...any) (int64, error)
+	// each runs one statement once per row of arguments and returns the rows affected by each: a
+	// prepared statement in a loop on SQLite, one round trip on PostgreSQL.
+	each(ctx context.Context, sql string, args [][]any) ([]int64, error)
+}
+
+// database is one of the two far below: what must differ between them stands here and in dialect.
+type database interface {
+	tx // reads outside a transaction
+	change(ctx context.Context, f func(tx) error) error
+	close() error
+	dialect() dialect
+}
+
+// dialect holds the words that differ.
+type dialect struct {
+	skipLocked string // appended to a SELECT that hands out work
+	forUpdate  string // appended to a SELECT whose rows are changed next
+	forShare   string
+}
+
+// sqliteDB: one writer, many readers. WAL with synchronous=FULL: a commit is on disk when it returns.
+type sqliteDB struct {
+	writer *sql.DB
+	reader *sqlConn
+}
+
+func (d *sqliteDB) dialect() dialect { return dialect{} }
+
+func (d *sqliteDB) query(ctx context.Context, q string, args ...any) (rows, error) {
+	return d.reader.query(ctx, q, args...)
+}
+func (d *sqliteDB) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	return (&sqlConn{db: d.writer}).exec(ctx, q, args...)
+}
+func (d *sqliteDB) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+	var n []int64
+	err := d.change(ctx, func(t tx) (err error) { n, err = t.each(ctx, q, args); return err })
+	return n, err
+}
+
+func (d *sqliteDB) change(ctx context.Context, f func(tx) error) error {
+	t, err := d.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(&sqlConn{db: t}); err != nil {
+		return errors.Join(err, ignoreDone(t.Rollback()))
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+func (d *sqliteDB) close() error {
+	return errors.Join(d.reader.db.(*sql.DB).Close(), d.writer.Close())
+}
+
+// sqlConn makes database/sql answer as tx.
+type sqlConn struct {
+	db interface {
+		QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+		ExecContext(context.Context, string, ...any) (sql.Result, error)
+		PrepareContext(context.Context, string) (*sql.Stmt, error)
+	}
+}
+
+type sqlRows struct{ *sql.Rows }
+
+func (r sqlRows) Close() { _ = r.Rows.Close() } // what could fail is told by Err
+
+func (c *sqlConn) query(ctx context.Context, q string, args ...any) (rows, error) {
+	r, err := c.db.QueryContext(ctx, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	return sqlRows{r}, nil
+}
+
+func (c *sqlConn) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	r, err := c.db.ExecContext(ctx, q, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (c *sqlConn) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	st, err := c.db.PrepareContext(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	counts := make([]int64, len(args))
+	for i, a := range args {
+		r, err := st.ExecContext(ctx, a...)
+		if err != nil {
+			return nil, err
+		}
+		if counts[i], err = r.RowsAffected(); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+// postgresDB is a pool of pgx connections.
+type postgresDB struct{ pool *pgxpool.Pool }
+
+func (d *postgresDB) dialect() dialect {
+	return dialect{skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
+}
+func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
+	return d.pool.Query(ctx, numbered(q), args...)
+}
+func (d *postgresDB) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	tag, err := d.pool.Exec(ctx, numbered(q), args...)
+	return tag.RowsAffected(), err
+}
+func (d *postgresDB) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+	var n []int64
+	err := d.change(ctx, func(t tx) (err error) { n, err = t.each(ctx, q, args); return err })
+	return n, err
+}
+func (d *postgresDB) change(ctx context.Context, f func(tx) error) error {
+	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+}
+func (d *postgresDB) close() error { d.pool.Close(); return nil }
+
+type pgTx struct{ t pgx.Tx }
+
+func (t pgTx) query(ctx context.Context, q string, args ...any) (rows, error) {
+	return t.t.Query(ctx, numbered(q), args...)
+}
+func (t pgTx) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	tag, err := t.t.Exec(ctx, numbered(q), args...)
+	return tag.RowsAffected(), err
+}
+func (t pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	q = numbered(q)
+	b := &pgx.Batch{}
+	for _, a := range args {
+		b.Queue(q, a...)
+	}
+	res := t.t.SendBatch(ctx, b)
+	counts := make([]int64, len(args))
+	for i := range args {
+		tag, err := res.Exec()
+		if err != nil {
+			return nil, errors.Join(err, res.Close())
+		}
+		counts[i] = tag.RowsAffected()
+	}
+	return counts, res.Close()
+}
+
+// numbered turns "?" into "$1", "$2", … No statement here has a "?" of another meaning.
+func numbered(q string) string {
+	var b strings.Builder
+	n := 0
+	for i := range len(q) {
+		if q[i] != '?' {
+			b.WriteByte(q[i])
+			continue
+		}
+		n++
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+// all reads every row of a result with scan.
+func all[T any](r rows, err error, scan func(rows, *T) error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var list []T
+	for r.Next() {
+		var v T
+		if err := scan(r, &v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, r.Err()
+}

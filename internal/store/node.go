@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"throughline/internal/hub"
+)
+
+// MaxCrashes is how often a record may be in hand when its process dies before it is parked.
+const MaxCrashes = 3
+
+// ErrFenced says that the node's lease is gone: another has taken its work, nothing was recorded.
+var ErrFenced = &hub.Error{Kind: hub.Conflict, Code: "store.fenced", Message: "This node has lost its lease; its work goes on elsewhere."}
+
+// clock is the time that leases go by: the database's own where several nodes share one.
+func (s *Store) clock(ctx context.Context, t tx) (int64, error) {
+	if _, embedded := s.db.(*sqliteDB); embedded {
+		return micros(s.now()), nil
+	}
+	r, err := t.query(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`)
+	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+	if err != nil || len(list) == 0 {
+		return 0, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return list[0], nil
+}
+
+// Join registers a node and returns its epoch: the number under which it claims work, never used
+// again. The lease lasts until it is renewed or runs out.
+func (s *Store) Join(ctx context.Context, name string, lease time.Duration) (epoch int64, err error) {
+	err = s.db.change(ctx, func(t tx) error {
+		now, err := s.clock(ctx, t)
+		if err != nil {
+			return err
+		}
+		const q = `
+			INSERT INTO node (epoch, name, lease_until)
+			SELECT COALESCE(MAX(epoch), 0) + 1, ?, ? FROM node
+			RETURNING epoch`
+		r, err := t.query(ctx, q, name, now+lease.Microseconds())
+		list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+		if err != nil {
+			return err
+		}
+		epoch = list[0]
+		return nil
+	})
+	return epoch, err
+}
+
+// Renew prolongs a lease, or answers ErrFenced where it has run out: a node that slept for longer
+// than its lease must not come back as if nothing had happened.
+func (s *Store) Renew(ctx context.Context, epoch int64, lease time.Duration) error {
+	return s.db.change(ctx, func(t tx) error {
+		now, err := s.clock(ctx, t)
+		if err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, `UPDATE node SET lease_until = ? WHERE epoch = ? AND lease_until > ?`, now+lease.Microseconds(), epoch, now)
+		if err == nil && n == 0 {
+			return ErrFenced
+		}
+		return err
+	})
+}
+
+// fence holds the lease's row while a change is recorded: either the change comes first or the
+// takeover does, never half of each.
+func (s *Store) fence(ctx context.Context, t tx, epoch int64) error {
+	now, err := s.clock(ctx, t)
+	if err != nil {
+		return err
+	}
+	r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
+	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+	if err == nil && len(list) == 0 {
+		return ErrFenced
+	}
+	return err
+}
+
+// Recover ends leases that have run out and hands their work back. Sole says that no other process
+// can have this store open, so that every other lease is dead at once (the embedded store).
+func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int64, err error) {
+	err = s.db.change(ctx, func(t tx) error {
+		now, err := s.clock(ctx, t)
+		if err != nil {
+			return err
+		}
+		dead := now
+		if sole {
+			dead = 1<<63 - 1
+		}
+		if _, err := t.exec(ctx, `DELETE FROM node WHERE epoch <> ? AND lease_until <= ?`, epoch, dead); err != nil {
+			return err
+		}
+		const q = `
+			UPDATE work SET state = 'ready', epoch = 0, crashes = crashes + 1
+			WHERE state = 'running' AND epoch NOT IN (SELECT epoch FROM node)`
+		freed, err = t.exec(ctx, q)
+		return err
+	})
+	return freed, err
+}

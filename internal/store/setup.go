@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"throughline/internal/hub"
+)
+
+// Customer is a tenant's own row.
+type Customer struct {
+	ID       hub.TenantID
+	Name     string
+	Zone     string
+	Currency string
+	Created  time.Time
+}
+
+// Connection is a tenant's authorised link to an account at a vendor's. Secret and Session are
+// sealed (package secret); the store cannot read them.
+type Connection struct {
+	Tenant         hub.TenantID
+	ID             hub.ConnectionID
+	Connector      string
+	Version        string
+	Settings       string // JSON
+	Secret         []byte
+	Session        []byte
+	SessionVersion int64
+	State          string // active, broken, paused
+	Message        string
+	Updated        time.Time
+}
+
+// Deployment is one revision of a flow. The newest revision is the one that new runs begin with; a
+// run ends on the one it began with (R9).
+type Deployment struct {
+	Tenant   hub.TenantID
+	ID       hub.DeploymentID
+	Revision int64
+	State    string // active, paused, removed
+	Spec     string // JSON: template, roles, parameters, values, extensions
+	Created  time.Time
+}
+
+// Setup is a change of what a tenant consists of, with its audit entries.
+type Setup struct {
+	Customer    Customer
+	Connections []Connection
+	Deployments []Deployment
+	Polls       []hub.Work // rows that tick by themselves
+	Audit       []AuditEntry
+}
+
+// Apply makes the change in one transaction.
+func (s *Store) Apply(ctx context.Context, c Setup) error {
+	return s.db.change(ctx, func(t tx) error {
+		const customer = `
+			INSERT INTO tenant (tenant, name, zone, currency, created_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (tenant) DO UPDATE SET name = excluded.name, zone = excluded.zone, currency = excluded.currency`
+		u := c.Customer
+		if _, err := t.exec(ctx, customer, u.ID, u.Name, u.Zone, u.Currency, micros(u.Created)); err != nil {
+			return err
+		}
+		if err := putConnections(ctx, t, c.Connections); err != nil {
+			return err
+		}
+		const deployment = `INSERT INTO deployment (tenant, id, revision, state, spec, created_at) VALUES (?, ?, ?, ?, ?, ?)`
+		for _, d := range c.Deployments {
+			if _, err := t.exec(ctx, deployment, d.Tenant, d.ID, d.Revision, d.State, d.Spec, micros(d.Created)); err != nil {
+				return err
+			}
+		}
+		if err := putPolls(ctx, t, c.Polls); err != nil {
+			return err
+		}
+		return appendAudit(ctx, t, u.ID, c.Audit)
+	})
+}
+
+func putConnections(ctx context.Context, t tx, list []Connection) error {
+	const q = `
+		INSERT INTO connection (tenant, id, connector, version, settings, secret, state, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, id) DO UPDATE SET connector = excluded.connector, version = excluded.version, settings = excluded.settings,
+			secret = excluded.secret, session = NULL, state = excluded.state, message = '', updated_at = excluded.updated_at`
+	for _, c := range list {
+		if _, err := t.exec(ctx, q, c.Tenant, c.ID, c.Connector, c.Version, c.Settings, c.Secret, c.State, micros(c.Updated)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putPolls(ctx context.Context, t tx, list []hub.Work) error {
+	const q = `
+		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event) VALUES (?, ?, ?, 'later', ?, ?, '')
+		ON CONFLICT (tenant, deployment, record_key) DO UPDATE SET state = 'later', due_at = excluded.due_at
+			WHERE work.state IN ('idle', 'parked', 'waiting')`
+	for _, w := range list {
+		if _, err := t.exec(ctx, q, w.Tenant, w.Deployment, w.Key, int(w.Lane), micros(w.Due)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Customers lists all tenants.
+func (s *Store) Customers(ctx context.Context) ([]Customer, error) {
+	r, err := s.db.query(ctx, `SELECT tenant, name, zone, currency, created_at FROM tenant ORDER BY tenant`)
+	return all(r, err, func(r rows, c *Customer) error {
+		var at int64
+		err := r.Scan(&c.ID, &c.Name, &c.Zone, &c.Currency, &at)
+		c.Created = instant(at)
+		return err
+	})
+}
+
+const connectionColumns = `tenant, id, connector, version, settings, secret, session, session_version, state, message, updated_at`
+
+func scanConnection(r rows, c *Connection) error {
+	var at int64
+	err := r.Scan(&c.Tenant, &c.ID, &c.Connector, &c.Version, &c.Settings, &c.Secret, &c.Session, &c.SessionVersion, &c.State, &c.Message, &at)
+	c.Updated = instant(at)
+	return err
+}
+
+// Connections lists the tenant's connections.
+func (t *Tenant) Connections(ctx context.Context) ([]Connection, error) {
+	r, err := t.db.query(ctx, `SELECT `+connectionColumns+` FROM connection WHERE tenant = ? ORDER BY id`, t.id)
+	return all(r, err, scanConnection)
+}
+
+// Connection reads one, or nil.
+func (t *Tenant) Connection(ctx context.Context, id hub.ConnectionID) (*Connection, error) {
+	r, err := t.db.query(ctx, `SELECT `+connectionColumns+` FROM connection WHERE tenant = ? AND id = ?`, t.id, id)
+	return one(all(r, err, scanConnection))
+}
+
+// SaveSession keeps a connection's new session if nobody else has renewed it since version: the
+// loser of the race reads the winner's.
+func (t *Tenant) SaveSession(ctx context.Context, id hub.ConnectionID, version int64, session []byte) (won bool, err error) {
+	const q = `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ? AND session_version = ?`
+	n, err := t.db.exec(ctx, q, session, version+1, t.id, id, version)
+	return n == 1, err
+}
+
+// MarkConnection sets a connection's state and the sentence that explains it.
+func (t *Tenant) MarkConnection(ctx context.Context, id hub.ConnectionID, state, message string) error {
+	_, err := t.db.exec(ctx, `UPDATE connection SET state = ?, message = ?, updated_at = ? WHERE tenant = ? AND id = ?`, state, message, micros(t.now()), t.id, id)
+	return err
+}
+
+const deploymentColumns = `tenant, id, revision, state, spec, created_at`
+
+func scanDeployment(r rows, d *Deployment) error {
+	var at int64
+	err := r.Scan(&d.Tenant, &d.ID, &d.Revision, &d.State, &d.Spec, &at)
+	d.Created = instant(at)
+	return err
+}
+
+// Deployments lists the newest revision of each of the tenant's flows.
+func (t *Tenant) Deployments(ctx context.Context) ([]Deployment, error) {
+	const q = `SELECT ` + deploymentColumns + ` FROM deployment d WHERE tenant = ?
+		AND revision = (SELECT MAX(revision) FROM deployment x WHERE x.tenant = d.tenant AND x.id = d.id) ORDER BY id`
+	r, err := t.db.query(ctx, q, t.id)
+	return all(r, err, scanDeployment)
+}
+
+// Deployment reads one revision, or nil.
+func (t *Tenant) Deployment(ctx context.Context, id hub.DeploymentID, revision int64) (*Deployment, error) {
+	r, err := t.db.query(ctx, `SELECT `+deploymentColumns+` FROM deployment WHERE tenant = ? AND id = ? AND revision = ?`, t.id, id, revision)
+	return one(all(r, err, scanDeployment))
+}
+
+// TenantKey and PutTenantKey keep the wrapped data keys for package secret.
+func (s *Store) TenantKey(ctx context.Context, id string) ([]byte, error) {
+	r, err := s.db.query(ctx, `SELECT wrapped_key FROM tenant WHERE tenant = ? AND wrapped_key IS NOT NULL`, id)
+	v, err := one(all(r, err, func(r rows, v *[]byte) error { return r.Scan(v) }))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return *v, nil
+}
+
+// PutTenantKey stores a tenant's wrapped key.
+func (s *Store) PutTenantKey(ctx context.Context, id string, wrapped []byte) error {
+	_, err := s.db.exec(ctx, `
+		INSERT INTO tenant (tenant, name, zone, currency, wrapped_key, created_at) VALUES (?, '', '', '', ?, ?)
+		ON CONFLICT (tenant) DO UPDATE SET wrapped_key = excluded.wrapped_key`, id, wrapped, micros(s.now()))
+	return err
+}

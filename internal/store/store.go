@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"throughline/internal/hub"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is the ledger.
+type Store struct {
+	db  database
+	now func() time.Time
+}
+
+// Open opens (and where needed makes or migrates) the store at url: "postgres://…", or the path of
+// a SQLite file. Now is the process's clock; on PostgreSQL leases go by the database's clock
+// instead, so that nodes need not agree on the time (T2).
+func Open(ctx context.Context, url string, now func() time.Time) (*Store, error) {
+	var db database
+	var err error
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		db, err = openPostgres(ctx, url)
+	} else {
+		db, err = openSQLite(ctx, url)
+	}
+	if err != nil {
+		return nil, &hub.Error{Kind: hub.Unavailable, Code: "store.open", Message: "The store cannot be opened.",
+			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
+	}
+	return &Store{db: db, now: now}, nil
+}
+
+// Close waits for what is being written and closes.
+func (s *Store) Close() error { return s.db.close() }
+
+func openSQLite(ctx context.Context, path string) (database, error) {
+	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)"
+	writer, err := sql.Open("sqlite", "file:"+path+pragmas+"&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	if err := migrate(ctx, writer, goose.DialectSQLite3); err != nil {
+		return nil, err
+	}
+	reader, err := sql.Open("sqlite", "file:"+path+pragmas)
+	if err != nil {
+		return nil, err
+	}
+	reader.SetMaxOpenConns(4)
+	return &sqliteDB{writer: writer, reader: &sqlConn{db: reader}}, nil
+}
+
+func openPostgres(ctx context.Context, url string) (database, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.MaxConns < 8 {
+		cfg.MaxConns = 8
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	std := stdlib.OpenDBFromPool(pool)
+	defer std.Close()
+	if err := migrate(ctx, std, goose.DialectPostgres); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &postgresDB{pool}, nil
+}
+
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(d, db, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func instant(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"throughline/internal/hub"
+)
+
+// Tenant is the only door to a tenant's rows.
+type Tenant struct {
+	id hub.TenantID
+	*Store
+}
+
+// Tenant opens the door; whether there is such a tenant shows when something is read.
+func (s *Store) Tenant(id hub.TenantID) *Tenant { return &Tenant{id, s} }
+
+// one is the only row, or nil.
+func one[T any](list []T, err error) (*T, error) {
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// Event reads one event, or nil.
+func (t *Tenant) Event(ctx context.Context, id hub.EventID) (*hub.Event, error) {
+	r, err := t.db.query(ctx, `SELECT id, record_key, dedupe, version, payload, source, received_at FROM event WHERE tenant = ? AND id = ?`, t.id, id)
+	return one(all(r, err, func(r rows, e *hub.Event) error {
+		var key string
+		var at int64
+		err := r.Scan(&e.ID, &key, &e.Dedupe, &e.Version, &e.Payload, &e.Source, &at)
+		e.Key, _ = hub.ParseRecordKey(key)
+		e.Tenant, e.Received = t.id, instant(at)
+		return err
+	}))
+}
+
+// Inputs reads what a run has read so far.
+func (t *Tenant) Inputs(ctx context.Context, run hub.RunID) ([]Input, error) {
+	r, err := t.db.query(ctx, `SELECT run, record_key, payload FROM input WHERE tenant = ? AND run = ?`, t.id, run)
+	return all(r, err, func(r rows, in *Input) error { return r.Scan(&in.Run, &in.Key, &in.Payload) })
+}
+
+const linkColumns = `record, connection, kind, external_id, number, link, hash, writes, updated_at`
+
+func scanLink(r rows, l *Link) error {
+	var at int64
+	err := r.Scan(&l.Record, &l.Connection, &l.Kind, &l.ExternalID, &l.Number, &l.URL, &l.Hash, &l.Writes, &at)
+	l.Updated = instant(at)
+	return err
+}
+
+// Link reads how a record is known in a connection, or nil.
+func (t *Tenant) Link(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Link, error) {
+	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, t.id, record, in)
+	return one(all(r, err, scanLink))
+}
+
+// LinkOf reads which record an external id stands for, or nil.
+func (t *Tenant) LinkOf(ctx context.Context, in hub.ConnectionID, kind, externalID string) (*Link, error) {
+	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND connection = ? AND kind = ? AND external_id = ?`, t.id, in, kind, externalID)
+	return one(all(r, err, scanLink))
+}
+
+// Links lists where a record is known.
+func (t *Tenant) Links(ctx context.Context, record hub.RecordID) ([]Link, error) {
+	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? ORDER BY connection`, t.id, record)
+	return all(r, err, scanLink)
+}
+
+// OpenWrite reads the write under way on a record in a connection, or nil.
+func (t *Tenant) OpenWrite(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Write, error) {
+	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state = 'open'`, t.id, in, record)
+	return one(all(r, err, scanWrite))
+}
+
+const writeColumns = `op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, external_id, message, started_at, ended_at`
+
+func scanWrite(r rows, w *Write) error {
+	var from, to int64
+	var body string
+	err := r.Scan(&w.OpKey, &w.Run, &w.Deployment, &w.Key, &w.Step, &w.Record, &w.Connection, &w.Operation, &w.Class, &w.Hash, &body, &w.State, &w.ExternalID, &w.Message, &from, &to)
+	w.Body, w.Started, w.Ended = []byte(body), instant(from), instant(to)
+	return err
+}
+
+// Writes lists the writes on a record, oldest first: its history in the far sides.
+func (t *Tenant) Writes(ctx context.Context, record hub.RecordID) ([]Write, error) {
+	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND record = ? ORDER BY started_at`, t.id, record)
+	return all(r, err, scanWrite)
+}
+
+// RunWrites lists the writes of a run.
+func (t *Tenant) RunWrites(ctx context.Context, run hub.RunID) ([]Write, error) {
+	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND run = ? ORDER BY started_at`, t.id, run)
+	return all(r, err, scanWrite)
+}
+
+// CursorValue reads how far a poll has come; "" at the start.
+func (t *Tenant) CursorValue(ctx context.Context, d hub.DeploymentID, key string) (string, error) {
+	r, err := t.db.query(ctx, `SELECT value FROM cursor WHERE tenant = ? AND deployment = ? AND record_key = ?`, t.id, d, key)
+	v, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
+	if err != nil || v == nil {
+		return "", err
+	}
+	return *v, nil
+}
+
+// Record reads a canonical record, or nil.
+func (t *Tenant) Record(ctx context.Context, id hub.RecordID) (*Record, error) {
+	r, err := t.db.query(ctx, `SELECT id, type, label, fields, updated_at FROM record WHERE tenant = ? AND id = ?`, t.id, id)
+	return one(all(r, err, scanRecord))
+}
+
+func scanRecord(r rows, rec *Record) error {
+	var at int64
+	var fields string
+	err := r.Scan(&rec.ID, &rec.Type, &rec.Label, &fields, &at)
+	rec.Fields, rec.Updated = []byte(fields), instant(at)
+	return err
+}
+
+// Records searches canonical records by type, label, or the id or number a far side knows them by.
+func (t *Tenant) Records(ctx context.Context, recordType, text string, limit int) ([]Record, error) {
+	where, args := "tenant = ?", []any{t.id}
+	if recordType != "" {
+		where, args = where+" AND type = ?", append(args, recordType)
+	}
+	if text != "" {
+		where += ` AND (LOWER(label) LIKE ? OR id = ? OR id IN (SELECT record FROM xref WHERE tenant = ? AND (external_id = ? OR number = ?)))`
+		args = append(args, "%"+strings.ToLower(text)+"%", text, t.id, text, text)
+	}
+	r, err := t.db.query(ctx, `SELECT id, type, label, fields, updated_at FROM record WHERE `+where+` ORDER BY updated_at DESC LIMIT ?`, append(args, limit)...)
+	return all(r, err, scanRecord)
+}
+
+// Filter narrows a list of runs, work or exceptions; empty fields do not.
+type Filter struct {
+	Deployment hub.DeploymentID
+	Key        string
+	Outcome    hub.Outcome
+	State      string
+	Limit      int
+}
+
+func (f Filter) where(tenant hub.TenantID, stateColumn string) (string, []any) {
+	where, args := "tenant = ?", []any{tenant}
+	add := func(column, v string) {
+		if v != "" {
+			where, args = where+" AND "+column+" = ?", append(args, v)
+		}
+	}
+	add("deployment", string(f.Deployment))
+	add("record_key", f.Key)
+	add("outcome", string(f.Outcome))
+	add(stateColumn, f.State)
+	if f.Limit <= 0 {
+		f.Limit = 50
+	}
+	return where, append(args, f.Limit)
+}
+
+const runColumns = `tenant, id, deployment, record_key, event, revision, outcome, code, message, label, calls, accepted_at, ended_at`
+
+func scanRun(r rows, v *Run) error {
+	var from, to int64
+	err := r.Scan(&v.Tenant, &v.ID, &v.Deployment, &v.Key, &v.Event, &v.Revision, &v.Outcome, &v.Code, &v.Message, &v.Label, &v.Calls, &from, &to)
+	v.Accepted, v.Ended = instant(from), instant(to)
+	return err
+}
+
+// Runs lists ended runs, newest first.
+func (t *Tenant) Runs(ctx context.Context, f Filter) ([]Run, error) {
+	where, args := f.where(t.id, "outcome")
+	r, err := t.db.query(ctx, `SELECT `+runColumns+` FROM run WHERE `+where+` ORDER BY ended_at DESC LIMIT ?`, args...)
+	return all(r, err, scanRun)
+}
+
+// Run reads one ended run, or nil.
+func (t *Tenant) Run(ctx context.Context, id hub.RunID) (*Run, error) {
+	r, err := t.db.query(ctx, `SELECT `+runColumns+` FROM run WHERE tenant = ? AND id = ?`, t.id, id)
+	return one(all(r, err, scanRun))
+}
+
+// Work lists rows of work.
+func (t *Tenant) Work(ctx context.Context, f Filter) ([]hub.Work, error) {
+	where, args := f.where(t.id, "state")
+	r, err := t.db.query(ctx, `SELECT `+workColumns+` FROM work WHERE `+where+` ORDER BY deployment, record_key LIMIT ?`, args...)
+	return all(r, err, scanWork)
+}
+
+const exceptionColumns = `id, deployment, record_key, run, class, code, message, hint, field, label, state, resolution, opened_at, closed_at`
+
+func scanException(r rows, e *Exception) error {
+	var from, to int64
+	err := r.Scan(&e.ID, &e.Deployment, &e.Key, &e.Run, &e.Class, &e.Code, &e.Message, &e.Hint, &e.Field, &e.Label, &e.State, &e.Resolution, &from, &to)
+	e.Opened, e.Closed = instant(from), instant(to)
+	return err
+}
+
+// Exceptions lists exceptions, newest first.
+func (t *Tenant) Exceptions(ctx context.Context, f Filter) ([]Exception, error) {
+	where, args := f.where(t.id, "state")
+	r, err := t.db.query(ctx, `SELECT `+exceptionColumns+` FROM exception WHERE `+where+` ORDER BY opened_at DESC LIMIT ?`, args...)
+	return all(r, err, scanException)
+}
+
+// Exception reads one, or nil.
+func (t *Tenant) Exception(ctx context.Context, id hub.ExceptionID) (*Exception, error) {
+	r, err := t.db.query(ctx, `SELECT `+exceptionColumns+` FROM exception WHERE tenant = ? AND id = ?`, t.id, id)
+	return one(all(r, err, scanException))
+}
+
+// CloseException ends an exception by a person's word. With retry its record runs again, on fresh
+// data; without, it stays as it is until something new arrives. The change and its audit entry are
+// one (G5). It answers false where the exception was no longer open: a double click is harmless.
+func (t *Tenant) CloseException(ctx context.Context, id hub.ExceptionID, state, resolution string, retry bool, entry AuditEntry) (done bool, err error) {
+	now := t.now()
+	err = t.db.change(ctx, func(x tx) error {
+		const q = `UPDATE exception SET state = ?, resolution = ?, closed_at = ? WHERE tenant = ? AND id = ? AND state = 'open'`
+		n, err := x.exec(ctx, q, state, resolution, micros(now), t.id, id)
+		if err != nil || n == 0 {
+			return err
+		}
+		done = true
+		if retry {
+			const again = `
+				UPDATE work SET state = 'ready', lane = 0, due_at = ?, run = '', revision = 0, attempts = 0, crashes = 0
+				WHERE state = 'parked' AND tenant = ? AND (deployment, record_key) IN (SELECT deployment, record_key FROM exception WHERE tenant = ? AND id = ?)`
+			if _, err := x.exec(ctx, again, micros(now), t.id, t.id, id); err != nil {
+				return err
+			}
+		}
+		return appendAudit(ctx, x, t.id, []AuditEntry{entry})
+	})
+	return done, err
+}
+
+// Count is how many rows of work stand in a state.
+func (t *Tenant) Count(ctx context.Context) (map[hub.WorkState]int, error) {
+	type count struct {
+		state hub.WorkState
+		n     int
+	}
+	r, err := t.db.query(ctx, `SELECT state, COUNT(*) FROM work WHERE tenant = ? GROUP BY state`, t.id)
+	list, err := all(r, err, func(r rows, c *count) error { return r.Scan(&c.state, &c.n) })
+	counts := map[hub.WorkState]int{}
+	for _, c := range list {
+		counts[c.state] = c.n
+	}
+	return counts, err
+}
+
+// Oldest is when the work that has waited longest became due.
+func (t *Tenant) Oldest(ctx context.Context) (time.Time, error) {
+	r, err := t.db.query(ctx, `SELECT due_at FROM work WHERE tenant = ? AND state = 'ready' ORDER BY due_at LIMIT 1`, t.id)
+	v, err := one(all(r, err, func(r rows, v *int64) error { return r.Scan(v) }))
+	if err != nil || v == nil {
+		return time.Time{}, err
+	}
+	return instant(*v), nil
+}
