@@ -11,8 +11,8 @@ import (
 // Type is the type of an expression or a variable.
 type Type struct{ cel *cel.Type }
 
-// operators says which of the standard operators a value type takes part in.
-const operators = traits.AdderType | traits.SubtractorType | traits.MultiplierType | traits.NegatorType | traits.ComparerType
+// arithmetics says which of the standard operators a value type takes part in.
+const arithmetics = traits.AdderType | traits.SubtractorType | traits.MultiplierType | traits.NegatorType | traits.ComparerType
 
 // The types. Dyn is what JSON of unknown shape has: checked when it is read, not before.
 var (
@@ -22,10 +22,10 @@ var (
 	Text    = Type{cel.StringType}
 	Instant = Type{cel.TimestampType}
 
-	Decimal = Type{types.NewObjectType("decimal", operators)}
-	Money   = Type{types.NewObjectType("money", operators)}
-	Date    = Type{types.NewObjectType("date", operators)}
-	Seconds = Type{types.NewObjectType("seconds", operators)}
+	Decimal = Type{types.NewObjectType("decimal", arithmetics)}
+	Money   = Type{types.NewObjectType("money", arithmetics)}
+	Date    = Type{types.NewObjectType("date", arithmetics)}
+	Seconds = Type{types.NewObjectType("seconds", arithmetics)}
 )
 
 var nullType = Type{cel.NullType}
