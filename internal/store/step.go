@@ -298,11 +298,10 @@ func settle(ctx context.Context, t tx, f Finish) error {
 	return err
 }
 
-// setAside keeps a claimed row for later. An event that arrived meanwhile makes the pause pointless:
-// the row is ready at once, and the newer event runs.
+// setAside keeps a claimed row for later. An event that arrived meanwhile runs after it, as always.
 func (s *Store) setAside(ctx context.Context, t tx, w hub.Work) error {
 	const q = `
-		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, epoch = 0
+		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, crashes = 0, epoch = 0
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
 	n, err := t.exec(ctx, q, w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Tenant, w.Deployment, w.Key, w.Epoch)
 	if err == nil && n == 0 {

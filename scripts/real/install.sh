@@ -6,6 +6,7 @@
 # as it was.
 set -eu
 
+here=$(cd "$(dirname "$0")" && pwd)
 packages="
 	postgresql python3-psycopg2
 	tryton-server
@@ -15,7 +16,7 @@ packages="
 	tryton-modules-timesheet tryton-modules-timesheet-cost
 	tryton-modules-project tryton-modules-project-invoice tryton-modules-project-revenue
 	redmine redmine-pgsql puma
-	curl jq procps util-linux
+	curl jq util-linux
 "
 
 missing() {
@@ -32,23 +33,22 @@ if [ -z "$wanted" ]; then
 fi
 
 if [ "$(id -u)" != 0 ]; then
-	echo "run as root, or ask an administrator to run:" >&2
-	echo "  apt-get install --no-install-recommends" $wanted >&2
+	echo "run this as root; these packages are missing:" $wanted >&2
 	exit 1
 fi
-
-export DEBIAN_FRONTEND=noninteractive
 
 # Debian's way to say "install, but start nothing". A policy that is already there is left alone.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
 	printf '#!/bin/sh\nexit 101\n' >"$policy"
 	chmod 755 "$policy"
-	trap 'rm -f "$policy"' EXIT
 fi
 
+export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 # redmine's package asks whether it may make a database; ours are made by up.sh.
 echo "redmine redmine/instances/default/dbconfig-install boolean false" | debconf-set-selections
 # --no-upgrade: what the machine already has stays at its version.
-apt-get install -q -y --no-install-recommends --no-upgrade $wanted
+RUBYOPT="-r$here/bundler-debian.rb" \
+	apt-get install -q -y --no-install-recommends --no-upgrade $wanted

@@ -1,0 +1,218 @@
+// Package connector knows what a connector file may say: how one vendor's API is spoken to. A file
+// is data; this package reads it, finds every mistake in it, and compiles its expressions once, so
+// that package remote can make calls from it without knowing a vendor.
+//
+// docs/connectors.md describes the format for those who write it. A vendor that does not fit makes
+// the format grow by a named word, never by code in a file.
+package connector
+
+import (
+	"throughline/internal/specfile"
+)
+
+// File is connector.yaml.
+type File struct {
+	Pos       specfile.Pos
+	Connector string                `spec:"connector,required" doc:"the name that others refer to" pattern:"^[a-z][a-z0-9-]*$"`
+	Version   string                `spec:"version,required" pattern:"^[0-9]+\\.[0-9]+\\.[0-9]+$"`
+	Title     string                `spec:"title,required"`
+	Roles     []string              `spec:"roles,required" doc:"which parts it can play in a template: crm, erp, time"`
+	Docs      string                `spec:"docs" doc:"the vendor's pages this was written from, and when they were read"`
+	Sunset    string                `spec:"sunset" doc:"when the vendor ends this version of its API"`
+	Settings  specfile.Map[Setting] `spec:"settings" doc:"asked when connecting; expressions read them as settings.NAME"`
+	Secrets   specfile.Map[Setting] `spec:"secrets" doc:"what must be kept secret; only auth and webhooks may read them, as secret.NAME"`
+	Host      specfile.Template     `spec:"host,required" doc:"where all paths begin; credentials never leave this host"`
+	Headers   specfile.Value        `spec:"headers" doc:"sent with every call"`
+	Auth      Auth                  `spec:"auth"`
+	Whoami    *Call                 `spec:"whoami" doc:"the test call: whose account is this?"`
+	RPC       *RPC                  `spec:"rpc" doc:"for vendors whose calls are methods with parameters"`
+	Shape     Shape                 `spec:"shape" doc:"how values look in this vendor's JSON"`
+	Limits    []Limit               `spec:"limits"`
+	Errors    []ErrorRule           `spec:"errors" doc:"first match wins; then the defaults by status"`
+	Page      *Page                 `spec:"page" doc:"how lists go on, unless a list says otherwise"`
+	Records   specfile.Map[Record]  `spec:"records,required" doc:"the vendor's records, by its own word for them"`
+	Webhooks  *Webhooks             `spec:"webhooks"`
+}
+
+// Setting is one thing asked when connecting.
+type Setting struct {
+	Title   string `spec:"title"`
+	About   string `spec:"about"`
+	Default string `spec:"default"`
+	Needed  bool   `spec:"required"`
+}
+
+// Auth says how a call shows who we are. One of its ways is set, or none.
+type Auth struct {
+	Headers specfile.Value `spec:"headers" doc:"header: value, from secret.NAME"`
+	Basic   *Basic         `spec:"basic"`
+	Session *Session       `spec:"session" doc:"log in first, then show what the answer gave"`
+	OAuth2  *OAuth2        `spec:"oauth2"`
+}
+
+// Basic is HTTP Basic.
+type Basic struct {
+	User     specfile.Expr `spec:"user,required"`
+	Password specfile.Expr `spec:"password,required"`
+}
+
+// Session is a login whose answer is kept (sealed, shared by all nodes) until the vendor no longer
+// takes it. Keep reads from body, header and cookie; calls then read session.NAME.
+type Session struct {
+	Login   Call           `spec:"login,required"`
+	Keep    specfile.Value `spec:"keep,required"`
+	Headers specfile.Value `spec:"headers,required"`
+	Expired specfile.Expr  `spec:"expired" doc:"the answer that means: log in again; status 401 unless said"`
+}
+
+// OAuth2 is RFC 6749; a refresh token that rotates is kept before it is used.
+type OAuth2 struct {
+	Token  specfile.Template `spec:"token,required" doc:"the token endpoint"`
+	Grant  string            `spec:"grant,required" enum:"client_credentials|refresh_token"`
+	Client string            `spec:"client" enum:"basic|body" default:"basic"`
+	ID     specfile.Expr     `spec:"client_id,required"`
+	Secret specfile.Expr     `spec:"client_secret,required"`
+	First  specfile.Expr     `spec:"refresh_token" doc:"the one that the consent gave"`
+	Scope  string            `spec:"scope"`
+}
+
+// RPC wraps methods and parameters into calls.
+type RPC struct {
+	Post   specfile.Template `spec:"post,required"`
+	Body   specfile.Value    `spec:"body,required" doc:"reads method and params"`
+	Result specfile.Expr     `spec:"result,required"`
+	Failed specfile.Expr     `spec:"failed" doc:"an answer with status 200 that is an error all the same"`
+}
+
+// Shape is how values look in the vendor's JSON.
+type Shape struct {
+	Wrap   string                      `spec:"wrap" doc:"every field is an object with its value under this key"`
+	Encode specfile.Map[specfile.Expr] `spec:"encode" doc:"how decimal, date, instant and seconds are written: an expression over v"`
+	Decode []Decode                    `spec:"decode" doc:"objects that stand for a value; an expression over v"`
+}
+
+// Decode recognises an object that stands for a value.
+type Decode struct {
+	When  specfile.Expr `spec:"when,required"`
+	Value specfile.Expr `spec:"value,required"`
+}
+
+// Limit is one of the vendor's limits, shared by all flows of a connection.
+type Limit struct {
+	Class string        `spec:"class" doc:"which calls it counts; all unless said"`
+	Rate  specfile.Rate `spec:"rate,required"`
+}
+
+// ErrorRule recognises an error by status and body.
+type ErrorRule struct {
+	Status  int           `spec:"status" doc:"0: any"`
+	When    specfile.Expr `spec:"when"`
+	Kind    string        `spec:"kind,required" enum:"invalid|not_found|exists|conflict|blocked|unavailable|throttled|expired|uncertain"`
+	Message specfile.Expr `spec:"message"`
+	Field   specfile.Expr `spec:"field"`
+	After   specfile.Expr `spec:"after" doc:"seconds to wait, or the instant to wait for"`
+}
+
+// Call is one request. Exactly one of the methods or rpc is set.
+type Call struct {
+	Pos     specfile.Pos
+	Get     *specfile.Template `spec:"get"`
+	Post    *specfile.Template `spec:"post"`
+	Put     *specfile.Template `spec:"put"`
+	Patch   *specfile.Template `spec:"patch"`
+	Delete  *specfile.Template `spec:"delete"`
+	RPC     string             `spec:"rpc" doc:"the method's name"`
+	Params  specfile.Value     `spec:"params" doc:"the method's parameters"`
+	Query   specfile.Value     `spec:"query"`
+	Headers specfile.Value     `spec:"headers"`
+	Body    specfile.Value     `spec:"body"`
+	Form    bool               `spec:"form" doc:"send the body as a form, not as JSON"`
+	Result  specfile.Expr      `spec:"result" doc:"where in the answer the record (or the list of records) is"`
+	Name    specfile.Expr      `spec:"name" doc:"for whoami: the account's own name"`
+	Class   string             `spec:"class" doc:"the limit that counts it"`
+}
+
+// Page says how a list goes on.
+type Page struct {
+	Number string        `spec:"number" doc:"the query parameter that counts pages from 1"`
+	Offset string        `spec:"offset" doc:"the query parameter that counts rows"`
+	Cursor string        `spec:"cursor" doc:"the query parameter that takes what next gave"`
+	Next   specfile.Expr `spec:"next" doc:"the next page's cursor or address; null at the end"`
+	Link   bool          `spec:"link" doc:"next is the address of the next page"`
+	Size   string        `spec:"size" doc:"the query parameter for the page's size"`
+	Max    int           `spec:"max" default:"100" min:"1" max:"10000"`
+	Last   specfile.Expr `spec:"last" doc:"true on the last page; a short page ends the list unless said"`
+}
+
+// Record is one kind of record at the vendor.
+type Record struct {
+	Pos     specfile.Pos
+	Path    *specfile.Template `spec:"path" doc:"the collection; get, create, update and delete follow from it"`
+	ID      specfile.Expr      `spec:"id,required"`
+	As      string             `spec:"as" doc:"which canonical record it is"`
+	Version specfile.Expr      `spec:"version" doc:"an instant or a number that grows with every change"`
+	Number  specfile.Expr      `spec:"number" doc:"what people there call it"`
+	Link    specfile.Expr      `spec:"link" doc:"where a person sees it"`
+	Get     *Call              `spec:"get"`
+	With    specfile.Map[Call] `spec:"with" doc:"further reads that complete a record; their results are x.NAME"`
+	List    *List              `spec:"list"`
+	Find    specfile.Map[Call] `spec:"find" doc:"searches by marker or by a field of the canonical record; they read value"`
+	Create  *Write             `spec:"create"`
+	Update  *Write             `spec:"update"`
+	Delete  *Write             `spec:"delete"`
+	After   []Follow           `spec:"after_create" doc:"further writes that belong to a new record, each with an intent of its own"`
+	Sample  specfile.Value     `spec:"sample" doc:"a record as the vendor answers it, for checks"`
+}
+
+// List reads many records.
+type List struct {
+	Call    `spec:",inline"`
+	Changed specfile.Expr     `spec:"changed" doc:"the instant by which changes are found; the list is asked for what changed since"`
+	Overlap specfile.Duration `spec:"overlap" default:"2m" doc:"read again, so that nothing slips past the cursor"`
+	Page    *Page             `spec:"page"`
+}
+
+// Write is a call that changes something, with what may be done when its answer is lost.
+type Write struct {
+	Call  `spec:",inline"`
+	Class string            `spec:"write,required" enum:"K|U|S|X"`
+	Lag   specfile.Duration `spec:"lag" doc:"how long a search may miss what was just written"`
+}
+
+// Follow is a write after a create.
+type Follow struct {
+	Call  `spec:",inline"`
+	Step  string        `spec:"step,required" doc:"its name in the ledger"`
+	Class string        `spec:"write,required" enum:"K|U|S|X"`
+	When  specfile.Expr `spec:"when"`
+	Each  specfile.Expr `spec:"each" doc:"once per item, as item"`
+}
+
+// Webhooks says how the vendor tells us of changes.
+type Webhooks struct {
+	Verify Verify        `spec:"verify,required"`
+	Each   specfile.Expr `spec:"each" doc:"the events in one delivery; the whole body unless said"`
+	Events []HookEvent   `spec:"events,required"`
+}
+
+// Verify is how a delivery proves where it comes from.
+type Verify struct {
+	Scheme    string            `spec:"scheme,required" enum:"hmac-sha256|token|none"`
+	Header    string            `spec:"header" doc:"where the signature or token stands"`
+	Secret    specfile.Expr     `spec:"secret"`
+	Over      []string          `spec:"over" doc:"what is signed, in order: method, url, body, timestamp"`
+	Encoding  string            `spec:"encoding" enum:"hex|base64" default:"hex"`
+	Prefix    string            `spec:"prefix"`
+	Timestamp string            `spec:"timestamp" doc:"the header with the time of sending, in milliseconds or seconds since 1970"`
+	Tolerance specfile.Duration `spec:"tolerance" default:"5m"`
+}
+
+// HookEvent recognises one kind of event; it reads e.
+type HookEvent struct {
+	When    specfile.Expr `spec:"when"`
+	Record  string        `spec:"record,required"`
+	ID      specfile.Expr `spec:"id,required"`
+	Key     specfile.Expr `spec:"key" doc:"the same for repeats of the same event"`
+	Version specfile.Expr `spec:"version"`
+	Carries specfile.Expr `spec:"carries" doc:"the whole record, where the event brings it"`
+}

@@ -1,0 +1,424 @@
+// Package storetest is the one suite that every store must pass, on whatever database it stands.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"throughline/internal/hub"
+	"throughline/internal/store"
+)
+
+// Opener opens an empty store whose clock is now.
+type Opener func(t *testing.T, now func() time.Time) *store.Store
+
+// Clock is a clock that tests set.
+type Clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+// NewClock starts at a fixed instant.
+func NewClock() *Clock { return &Clock{t: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)} }
+
+// Now reads it.
+func (c *Clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
+
+// Add moves it.
+func (c *Clock) Add(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.t = c.t.Add(d) }
+
+type bench struct {
+	*testing.T
+	ctx   context.Context
+	clock *Clock
+	store *store.Store
+	log   *store.Journal
+	epoch int64
+	turn  store.Turn
+	ids   int
+}
+
+// Run runs the suite.
+func Run(t *testing.T, open Opener) {
+	for name, test := range map[string]func(*bench){
+		"an event is stored once, however often it arrives":            repeats,
+		"events on a waiting record join, the older is superseded":     joins,
+		"an event on a running record runs next":                       remembered,
+		"an older version never takes a newer one's place":             stale,
+		"tenants take turns, however much one of them has waiting":     fair,
+		"a lane goes before the next":                                  lanes,
+		"a retry is due when its time comes, and keeps its run":        retries,
+		"a record that waits for another goes on when that one comes":  releases,
+		"work of a dead node goes on elsewhere and counts the crash":   recovers,
+		"a node without a lease records nothing":                       fenced,
+		"one write at a time per record and far side":                  oneWrite,
+		"a write's outcome and its link are kept together":             outcome,
+		"a parked run opens an exception, a retry runs it again, once": parks,
+		"what many record at once is all kept":                         together,
+		"the audit chain shows a change":                               audit,
+		"a tenant does not see another's rows":                         isolation,
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := NewClock()
+			s := open(t, clock.Now)
+			b := &bench{T: t, ctx: context.Background(), clock: clock, store: s, log: s.Journal()}
+			b.epoch = b.join("a")
+			test(b)
+		})
+	}
+}
+
+func (b *bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) join(name string) int64 {
+	b.Helper()
+	e, err := b.store.Join(b.ctx, name, 30*time.Second)
+	b.must(err)
+	return e
+}
+
+func (b *bench) runID() hub.RunID {
+	b.ids++
+	return hub.RunID(fmt.Sprintf("run_%d", b.ids))
+}
+
+func (b *bench) arrival(tenant, id, dedupe string, version int64, lane hub.Lane) store.Arrival {
+	return store.Arrival{
+		Event: hub.Event{ID: hub.EventID("evt_" + dedupe), Tenant: hub.TenantID(tenant), Key: hub.RecordKey{Connection: "crm", Kind: "deal", ID: id},
+			Dedupe: dedupe, Version: version, Payload: []byte(`{}`), Source: "webhook", Received: b.clock.Now()},
+		Deployments: []hub.DeploymentID{"deals"}, Lane: lane, RunID: b.runID,
+	}
+}
+
+func (b *bench) accept(tenant, id, dedupe string, version int64) bool {
+	b.Helper()
+	fresh, err := b.log.Accept(b.ctx, b.arrival(tenant, id, dedupe, version, hub.Normal))
+	b.must(err)
+	return fresh[0]
+}
+
+func (b *bench) claim(n int) []hub.Work {
+	b.Helper()
+	list, err := b.store.Claim(b.ctx, b.epoch, n, &b.turn, b.runID)
+	b.must(err)
+	return list
+}
+
+func (b *bench) one() hub.Work {
+	b.Helper()
+	list := b.claim(10)
+	if len(list) != 1 {
+		b.Fatalf("claimed %d rows, want 1", len(list))
+	}
+	return list[0]
+}
+
+func (b *bench) finish(w hub.Work, o hub.Outcome, releases ...string) {
+	b.Helper()
+	_, err := b.log.Record(b.ctx, b.ending(w, o, releases...))
+	b.must(err)
+}
+
+func (b *bench) ending(w hub.Work, o hub.Outcome, releases ...string) store.Step {
+	f := &store.Finish{Work: w, Releases: releases, Run: store.Run{Tenant: w.Tenant, ID: w.Run, Deployment: w.Deployment, Key: w.Key, Event: w.Event,
+		Outcome: o, Accepted: b.clock.Now(), Ended: b.clock.Now()}}
+	if o == hub.Parked {
+		f.Exception = &store.Exception{ID: hub.ExceptionID("exc_" + string(w.Run)), Class: "validation", Code: "x", Message: "No amount.", Opened: b.clock.Now()}
+	}
+	return store.Step{Epoch: w.Epoch, Tenant: w.Tenant, Finish: f}
+}
+
+func (b *bench) outcomes(tenant string) map[hub.Outcome]int {
+	b.Helper()
+	runs, err := b.store.Tenant(hub.TenantID(tenant)).Runs(b.ctx, store.Filter{})
+	b.must(err)
+	n := map[hub.Outcome]int{}
+	for _, r := range runs {
+		n[r.Outcome]++
+	}
+	return n
+}
+
+func repeats(b *bench) {
+	if !b.accept("t1", "1", "e1", 0) {
+		b.Error("the first delivery was not new")
+	}
+	if b.accept("t1", "1", "e1", 0) {
+		b.Error("the second delivery was taken for new")
+	}
+	if !b.accept("t2", "1", "e1", 0) {
+		b.Error("another tenant's event with the same key was dropped")
+	}
+	if n := len(b.claim(10)); n != 2 {
+		b.Errorf("%d rows of work, want 2", n)
+	}
+}
+
+func joins(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	b.accept("t1", "1", "e2", 0)
+	w := b.one()
+	if w.Event != "evt_e2" {
+		b.Errorf("runs %s, want the newest", w.Event)
+	}
+	b.finish(w, hub.Written)
+	if n := b.outcomes("t1"); n[hub.Superseded] != 1 || n[hub.Written] != 1 {
+		b.Errorf("outcomes %v, want one superseded and one written", n)
+	}
+}
+
+func remembered(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	b.accept("t1", "1", "e2", 0)
+	b.accept("t1", "1", "e3", 0)
+	if n := len(b.claim(10)); n != 0 {
+		b.Errorf("%d rows claimed while the record runs", n)
+	}
+	b.finish(w, hub.Written)
+	if w = b.one(); w.Event != "evt_e3" {
+		b.Errorf("then runs %s, want e3", w.Event)
+	}
+	if n := b.outcomes("t1"); n[hub.Superseded] != 1 {
+		b.Errorf("outcomes %v, want e2 superseded", n)
+	}
+}
+
+func stale(b *bench) {
+	b.accept("t1", "1", "e2", 20)
+	b.accept("t1", "1", "e1", 10)
+	w := b.one()
+	if w.Event != "evt_e2" {
+		b.Errorf("runs %s, want the newer version", w.Event)
+	}
+	b.finish(w, hub.Written)
+	b.accept("t1", "1", "e0", 5)
+	if n := len(b.claim(10)); n != 0 {
+		b.Error("an older version ran after a newer one")
+	}
+}
+
+func fair(b *bench) {
+	for i := range 50 {
+		b.accept("big", fmt.Sprint(i), fmt.Sprintf("b%d", i), 0)
+	}
+	b.accept("small", "1", "s1", 0)
+	seen := false
+	for range 2 {
+		for _, w := range b.claim(8) {
+			seen = seen || w.Tenant == "small"
+		}
+	}
+	if !seen {
+		b.Error("the small tenant waited behind the big one")
+	}
+}
+
+func lanes(b *bench) {
+	for lane, id := range []string{"i", "n", "k"} {
+		_, err := b.log.Accept(b.ctx, b.arrival("t1", id, id, 0, hub.Lane(2-lane)))
+		b.must(err)
+	}
+	if w := b.claim(1); w[0].Key != "crm/deal/k" {
+		b.Errorf("first %s, want the interactive one", w[0].Key)
+	}
+}
+
+func retries(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	again := w
+	again.State, again.Due, again.Attempts, again.Revision = hub.Later, b.clock.Now().Add(time.Minute), 1, 7
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Defer: &store.Defer{Work: again}})
+	b.must(err)
+	if n := len(b.claim(10)); n != 0 {
+		b.Error("it ran before its time")
+	}
+	if due, err := b.store.NextDue(b.ctx); err != nil || !due.Equal(again.Due) {
+		b.Errorf("next due %v %v, want %v", due, err, again.Due)
+	}
+	b.clock.Add(time.Minute)
+	b.must(b.store.Renew(b.ctx, b.renewed(), 30*time.Second))
+	got := b.one()
+	if got.Run != w.Run || got.Attempts != 1 || got.Revision != 7 {
+		b.Errorf("run %s attempts %d revision %d, want those of the run under way", got.Run, got.Attempts, got.Revision)
+	}
+}
+
+// renewed makes sure of a live lease after the clock was moved.
+func (b *bench) renewed() int64 {
+	b.epoch = b.join("a")
+	return b.epoch
+}
+
+func releases(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	w.State, w.Reason, w.WaitsOn = hub.Waiting, "waits for its customer", "erp/rec_1"
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Defer: &store.Defer{Work: w}})
+	b.must(err)
+	b.accept("t1", "2", "e2", 0)
+	parent := b.one()
+	b.finish(parent, hub.Written, "erp/rec_1")
+	if got := b.one(); got.Key != "crm/deal/1" {
+		b.Errorf("released %s, want the child", got.Key)
+	}
+}
+
+func recovers(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	dead := b.one()
+	b.epoch = b.join("b")
+	freed, err := b.store.Recover(b.ctx, b.epoch, true)
+	b.must(err)
+	if freed != 1 {
+		b.Fatalf("freed %d rows, want 1", freed)
+	}
+	got := b.one()
+	if got.Run != dead.Run || got.Crashes != 1 {
+		b.Errorf("run %s crashes %d, want %s and 1", got.Run, got.Crashes, dead.Run)
+	}
+	if _, err := b.log.Record(b.ctx, b.ending(dead, hub.Written)); !errors.Is(err, store.ErrFenced) {
+		b.Errorf("the dead node's outcome: %v, want it fenced", err)
+	}
+}
+
+func fenced(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	other := b.join("b")
+	_, err := b.store.Recover(b.ctx, other, true)
+	b.must(err)
+	if err := b.store.Renew(b.ctx, b.epoch, time.Minute); !errors.Is(err, store.ErrFenced) {
+		b.Errorf("renewing a lost lease: %v", err)
+	}
+	if _, err := b.log.Record(b.ctx, store.Step{Epoch: w.Epoch, Tenant: "t1", Records: []store.Record{{ID: "r", Type: "account", Fields: []byte("{}")}}}); !errors.Is(err, store.ErrFenced) {
+		b.Errorf("recording under a lost lease: %v", err)
+	}
+	if _, err := b.store.Claim(b.ctx, b.epoch, 1, &b.turn, b.runID); !errors.Is(err, store.ErrFenced) {
+		b.Errorf("claiming under a lost lease: %v", err)
+	}
+}
+
+func intent(op, record string) store.Write {
+	return store.Write{OpKey: op, Run: "run_x", Record: hub.RecordID(record), Connection: "erp", Operation: "customer.create", Class: hub.ClassS, Body: []byte("{}"), Started: time.Unix(1, 0)}
+}
+
+func oneWrite(b *bench) {
+	first, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	second, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op2", "rec_1"), intent("op3", "rec_2")}})
+	b.must(err)
+	if len(first) != 0 || len(second) != 1 || second[0] != "op2" {
+		b.Errorf("busy %v then %v, want none then op2", first, second)
+	}
+	again, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	if len(again) != 0 {
+		b.Error("an intent cannot be taken up again")
+	}
+}
+
+func outcome(b *bench) {
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	link := store.Link{Record: "rec_1", Connection: "erp", Kind: "customer", ExternalID: "C-1", Number: "C-1", Hash: "h", Writes: 1, Updated: b.clock.Now()}
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", State: "done", Link: link, Ended: b.clock.Now()}}})
+	b.must(err)
+	t := b.store.Tenant("t1")
+	got, err := t.LinkOf(b.ctx, "erp", "customer", "C-1")
+	b.must(err)
+	if got == nil || got.Record != "rec_1" || got.Hash != "h" {
+		b.Errorf("link %+v", got)
+	}
+	open, err := t.OpenWrite(b.ctx, "rec_1", "erp")
+	b.must(err)
+	if open != nil {
+		b.Error("the write is still open")
+	}
+	busy, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	if len(busy) != 1 {
+		b.Error("a write that is done may be sent again")
+	}
+}
+
+func parks(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	b.finish(w, hub.Parked)
+	t := b.store.Tenant("t1")
+	open, err := t.Exceptions(b.ctx, store.Filter{State: "open"})
+	b.must(err)
+	if len(open) != 1 {
+		b.Fatalf("%d open exceptions, want 1", len(open))
+	}
+	entry := store.AuditEntry{At: b.clock.Now(), Who: "ana", Action: "exception.retry", Object: string(open[0].ID)}
+	for i, want := range []bool{true, false} {
+		done, err := t.CloseException(b.ctx, open[0].ID, "resolved", "retried", true, entry)
+		b.must(err)
+		if done != want {
+			b.Errorf("close %d: %v, want %v", i+1, done, want)
+		}
+	}
+	got := b.one()
+	if got.Run == w.Run {
+		b.Error("a retry by a person is a new run")
+	}
+	b.finish(got, hub.Written)
+}
+
+func together(b *bench) {
+	const n = 200
+	var wait sync.WaitGroup
+	errs := make(chan error, n)
+	for i := range n {
+		a := b.arrival("t1", fmt.Sprint(i), fmt.Sprint(i), 0, hub.Normal)
+		wait.Go(func() {
+			if _, err := b.log.Accept(b.ctx, a); err != nil {
+				errs <- err
+			}
+		})
+	}
+	wait.Wait()
+	close(errs)
+	for err := range errs {
+		b.Error(err)
+	}
+	if got := len(b.claim(n + 1)); got != n {
+		b.Errorf("%d rows, want %d", got, n)
+	}
+}
+
+func audit(b *bench) {
+	for i := range 3 {
+		_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Audit: []store.AuditEntry{{At: b.clock.Now(), Who: "flow", Action: "record.written", Object: fmt.Sprint(i)}}})
+		b.must(err)
+	}
+	n, err := b.store.Tenant("t1").VerifyAudit(b.ctx)
+	b.must(err)
+	if n != 3 {
+		b.Errorf("verified %d entries, want 3", n)
+	}
+}
+
+func isolation(b *bench) {
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Records: []store.Record{{ID: "rec_1", Type: "account", Label: "Acme", Fields: []byte(`{}`), Updated: b.clock.Now()}}})
+	b.must(err)
+	other, err := b.store.Tenant("t2").Record(b.ctx, "rec_1")
+	b.must(err)
+	mine, err := b.store.Tenant("t1").Records(b.ctx, "account", "acm", 10)
+	b.must(err)
+	if other != nil || len(mine) != 1 {
+		b.Errorf("other %v mine %v", other, mine)
+	}
+}
