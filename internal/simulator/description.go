@@ -6,20 +6,20 @@ import (
 
 // Description is what a simulator.yaml says about one far side.
 type Description struct {
-	Simulator   string                       `spec:"simulator,required" doc:"name, the same as the connector's folder"`
-	Title       string                       `spec:"title"`
-	Source      []string                     `spec:"source,one" doc:"where the facts come from, and when they were read"`
-	Instants    string                       `spec:"instants" default:"2006-01-02T15:04:05.000Z07:00" doc:"how moments are written, as a Go layout"`
-	Values      string                       `spec:"values" enum:"plain|text|wrapped" default:"plain" doc:"plain JSON; every value a text; or every value inside {value: …}"`
-	Accounts    specfile.Map[specfile.Value] `spec:"accounts" doc:"accounts that exist from the start, with their secrets"`
-	Auth        AuthSpec                     `spec:"auth"`
-	Limits      []LimitSpec                  `spec:"limits"`
-	Errors      specfile.Map[AnswerSpec]     `spec:"errors" doc:"how each kind of refusal is answered"`
-	Messages    specfile.Map[specfile.Value] `spec:"messages" doc:"how each fault of a field is worded"`
-	Collections specfile.Map[CollectionSpec] `spec:"collections,required"`
-	Shapes      specfile.Map[specfile.Value] `spec:"shapes" doc:"what a row looks like from outside"`
-	Routes      []RouteSpec                  `spec:"routes,required"`
-	Webhooks    *WebhookSpec                 `spec:"webhooks"`
+	Simulator   string                         `spec:"simulator,required" doc:"name, the same as the connector's folder"`
+	Title       string                         `spec:"title"`
+	Source      []string                       `spec:"source,one" doc:"where the facts come from, and when they were read"`
+	Instants    string                         `spec:"instants" default:"2006-01-02T15:04:05.000Z07:00" doc:"how moments are written, as a Go layout"`
+	Values      string                         `spec:"values" enum:"plain|text|wrapped" default:"plain" doc:"plain JSON; every value a text; or every value inside {value: …}"`
+	Accounts    specfile.Map[specfile.Value]   `spec:"accounts" doc:"accounts that exist from the start, with their secrets"`
+	Auth        AuthSpec                       `spec:"auth"`
+	Limits      []LimitSpec                    `spec:"limits"`
+	Errors      specfile.Map[AnswerSpec]       `spec:"errors" doc:"how each kind of refusal is answered"`
+	Messages    specfile.Map[specfile.Value]   `spec:"messages" doc:"how each fault of a field is worded"`
+	Collections specfile.Map[CollectionSpec]   `spec:"collections,required"`
+	Shapes      specfile.Map[specfile.Value]   `spec:"shapes" doc:"what a row looks like from outside"`
+	Routes      []RouteSpec                    `spec:"routes,required"`
+	Webhooks    *WebhookSpec                   `spec:"webhooks"`
 	Seed        specfile.Map[[]specfile.Value] `spec:"seed" doc:"rows that every account starts with, by collection"`
 
 	Pos  specfile.Pos
@@ -28,10 +28,10 @@ type Description struct {
 
 // AuthSpec says how a caller proves which account it may use. Several ways may stand side by side.
 type AuthSpec struct {
-	Keys     []KeySpec    `spec:"keys" doc:"a header that carries a secret"`
-	Session  *SessionSpec `spec:"session"`
-	Token    *TokenSpec   `spec:"token"`
-	Bearer   string       `spec:"bearer" doc:"the secret that is accepted as a bearer token for ever"`
+	Keys    []KeySpec    `spec:"keys" doc:"a header that carries a secret"`
+	Session *SessionSpec `spec:"session"`
+	Token   *TokenSpec   `spec:"token"`
+	Bearer  string       `spec:"bearer" doc:"the secret that is accepted as a bearer token for ever"`
 }
 
 // KeySpec is a secret in a header.

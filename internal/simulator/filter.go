@@ -266,7 +266,7 @@ func textOf(v any) string {
 func pins(f filter) []*condition {
 	switch f := f.(type) {
 	case *condition:
-		if f.op == "eq" && !f.fold && !blank(f.value) {
+		if f.op == "eq" && !blank(f.value) {
 			return []*condition{f}
 		}
 	case allOf:

@@ -3,19 +3,19 @@
 #
 # Only files are installed. The packages' own services and databases are neither started nor
 # configured: up.sh makes private ones, so that a machine that already runs either system keeps it
-# as it was.
+# as it was. (dbconfig-no-thanks is how redmine's package is told not to make a database.)
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 packages="
-	postgresql python3-psycopg2
+	postgresql python3-psycopg2 python3-tz
 	tryton-server
 	tryton-modules-party tryton-modules-company tryton-modules-product
 	tryton-modules-account tryton-modules-account-invoice tryton-modules-account-product
 	tryton-modules-sale tryton-modules-sale-opportunity
 	tryton-modules-timesheet tryton-modules-timesheet-cost
 	tryton-modules-project tryton-modules-project-invoice tryton-modules-project-revenue
-	redmine redmine-pgsql puma
+	dbconfig-no-thanks redmine redmine-pgsql puma
 	curl jq util-linux
 "
 
@@ -47,8 +47,6 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-# redmine's package asks whether it may make a database; ours are made by up.sh.
-echo "redmine redmine/instances/default/dbconfig-install boolean false" | debconf-set-selections
-# --no-upgrade: what the machine already has stays at its version.
+# What the machine already has stays, and at its version.
 RUBYOPT="-r$here/bundler-debian.rb" \
-	apt-get install -q -y --no-install-recommends --no-upgrade $wanted
+	apt-get install -q -y --no-install-recommends --no-upgrade --no-remove $wanted

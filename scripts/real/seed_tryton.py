@@ -43,13 +43,13 @@ def model(name):
     return Pool().get(name)
 
 
-def create(name, **values):
-    record, = model(name).create([values])
+def create(model_name, **values):
+    record, = model(model_name).create([values])
     return record
 
 
-def only(name, *domain):
-    record, = model(name).search(list(domain))
+def only(model_name, *domain):
+    record, = model(model_name).search(list(domain))
     return record
 
 

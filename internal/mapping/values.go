@@ -1,0 +1,86 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"throughline/internal/hub"
+	"throughline/internal/specfile"
+)
+
+// valueMap is a code list, both ways: canonical value to the vendor's values, of which the first is
+// the one that is written.
+type valueMap struct {
+	name   string
+	to     map[string][]string
+	from   map[string]string
+	others string // what an unknown value becomes; "" = block
+}
+
+// otherwise is the key that says what becomes of a value that no line names.
+const otherwise = "otherwise"
+
+func newValueMap(name string, lines specfile.Map[specfile.Value]) valueMap {
+	m := valueMap{name: name, to: map[string][]string{}, from: map[string]string{}}
+	for _, l := range lines {
+		var list []string
+		for _, v := range append([]specfile.Value{l.Value}, l.Value.List...) {
+			if v.Kind != specfile.ListValue {
+				list = append(list, fmt.Sprint(v.Literal()))
+			}
+		}
+		if l.Key == otherwise {
+			m.others = list[0]
+			continue
+		}
+		m.to[l.Key] = list
+		for _, v := range list {
+			m.from[v] = l.Key
+		}
+	}
+	return m
+}
+
+// callValue maps a value by the list of this name: the vendor's to ours when reading, ours to the
+// vendor's when writing. A tenant's own lines go before the connector's.
+func callValue(at any, args []any) (any, error) {
+	p := at.(*place)
+	name, _ := args[0].(string)
+	if args[1] == nil {
+		return nil, nil
+	}
+	m, v := p.m.values[name], idText(args[1])
+	if p.reading {
+		for ours, theirs := range p.override[name] {
+			if theirs == v {
+				return ours, nil
+			}
+		}
+		if ours, ok := m.from[v]; ok {
+			return ours, nil
+		}
+	} else {
+		if theirs, ok := p.override[name][v]; ok {
+			return theirs, nil
+		}
+		if list := m.to[v]; len(list) > 0 {
+			return list[0], nil
+		}
+	}
+	if m.others != "" {
+		return m.others, nil
+	}
+	return nil, m.unmapped(v)
+}
+
+func (m valueMap) unmapped(v string) error {
+	var known []string
+	for k := range m.to {
+		known = append(known, k)
+	}
+	slices.Sort(known)
+	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name,
+		Message: fmt.Sprintf("Nobody has said what %q means in the value map %s.", v, m.name),
+		Hint:    fmt.Sprintf("Add a line for it to the customer's values (%s: …), then retry. Known are %s.", m.name, strings.Join(known, ", "))}
+}
