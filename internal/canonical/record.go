@@ -134,6 +134,10 @@ func normaliseText(f Field, v any) (any, string) {
 
 func normaliseInt(f Field, v any) (any, string) {
 	n, ok := v.(int64)
+	if number, is := v.(json.Number); is {
+		i, err := number.Int64()
+		n, ok = i, err == nil
+	}
 	if !ok {
 		return nil, fmt.Sprintf("is %s, but a whole number is wanted", kindOf(v))
 	}

@@ -300,24 +300,28 @@ type tree struct {
 func (k *compiler) tree(v specfile.Value) *tree {
 	t := &tree{kind: v.Kind}
 	switch v.Kind {
-	case specfile.Absent:
+	case specfile.KindAbsent:
 		return nil
-	case specfile.ExprValue:
+	case specfile.KindExpr:
 		p, err := k.env.Compile(v.Source, expr.Dyn)
 		if err != nil {
 			k.problem(v.Pos, v.Path, err.Error(), "")
 		}
 		t.program = p
-	case specfile.ListValue:
-		for _, e := range v.List {
+	case specfile.KindList:
+		for _, e := range v.Items {
 			t.list = append(t.list, k.tree(e))
 		}
-	case specfile.MapValue:
+	case specfile.KindMap:
 		for _, e := range v.Entries {
 			t.keys, t.values = append(t.keys, e.Key), append(t.values, k.tree(e.Value))
 		}
 	default:
-		t.literal = v.Literal()
+		data, err := v.Data()
+		if err != nil {
+			k.problem(v.Pos, v.Path, err.Error(), "")
+		}
+		t.literal = data
 	}
 	return t
 }
@@ -330,7 +334,7 @@ func (t *tree) eval(vars map[string]any) (any, error) {
 		return nil, nil
 	case t.program != nil:
 		return t.program.Eval(vars)
-	case t.kind == specfile.ListValue:
+	case t.kind == specfile.KindList:
 		out := make([]any, 0, len(t.list))
 		for _, e := range t.list {
 			v, err := e.eval(vars)
@@ -340,7 +344,7 @@ func (t *tree) eval(vars map[string]any) (any, error) {
 			out = append(out, v)
 		}
 		return out, nil
-	case t.kind == specfile.MapValue:
+	case t.kind == specfile.KindMap:
 		out := make(map[string]any, len(t.keys))
 		for i, e := range t.values {
 			v, err := e.eval(vars)

@@ -30,13 +30,13 @@ type text struct {
 func (k *compiler) text(t specfile.Template) *text {
 	out := &text{literals: []string{""}}
 	for _, part := range t.Parts {
-		if part.Source == "" {
+		if !part.Expr.Set() {
 			out.literals[len(out.literals)-1] += part.Text
 			continue
 		}
-		p, err := k.env.Compile(part.Source, expr.Dyn)
+		p, err := k.env.Compile(part.Expr.Source, expr.Dyn)
 		if err != nil {
-			k.problem(part.Pos, t.Path, err.Error(), "A place in braces is an expression: /deals/{id}.")
+			k.problem(part.Expr.Pos, t.Path, err.Error(), "A place in braces is an expression: /deals/{id}.")
 			continue
 		}
 		out.places = append(out.places, p)

@@ -108,7 +108,7 @@ func compile(f *File, c *connector.Connector, set *canonical.Set, problems *spec
 		return nil
 	}
 	for _, v := range f.Values {
-		m.values[v.Key] = newValueMap(v.Key, v.Value)
+		m.values[v.Key] = newValueMap(v.Key, v.Value, problems)
 	}
 	env, err := m.env(set)
 	if err != nil {
@@ -181,25 +181,33 @@ func (k *compiler) reads(r specfile.Entry[specfile.Value]) {
 		k.unknownField(r.Pos, r.Key)
 		return
 	}
-	if r.Value.Kind == specfile.ExprValue {
+	if r.Value.Kind == specfile.KindExpr {
 		k.m.read = append(k.m.read, rule{field: r.Key, program: k.expr(r.Value.Pos, r.Value.Source, t), pos: r.Pos})
 		return
 	}
-	k.m.read = append(k.m.read, rule{field: r.Key, literal: r.Value.Literal(), pos: r.Pos})
+	k.m.read = append(k.m.read, rule{field: r.Key, literal: k.literal(r.Value), pos: r.Pos})
 }
 
 func (k *compiler) writes(list specfile.Map[specfile.Value]) []rule {
 	var out []rule
 	for _, w := range list {
 		r := rule{field: w.Key, path: strings.Split(w.Key, "."), pos: w.Pos}
-		if w.Value.Kind == specfile.ExprValue {
+		if w.Value.Kind == specfile.KindExpr {
 			r.program = k.expr(w.Value.Pos, w.Value.Source, expr.Dyn)
 		} else {
-			r.literal = w.Value.Literal()
+			r.literal = k.literal(w.Value)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+func (k *compiler) literal(v specfile.Value) any {
+	data, err := v.Data()
+	if err != nil {
+		k.problems.Add(v.Pos, v.Path, err.Error(), "")
+	}
+	return data
 }
 
 func (k *compiler) expr(pos specfile.Pos, source string, want expr.Type) *expr.Program {

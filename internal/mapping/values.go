@@ -21,14 +21,12 @@ type valueMap struct {
 // otherwise is the key that says what becomes of a value that no line names.
 const otherwise = "otherwise"
 
-func newValueMap(name string, lines specfile.Map[specfile.Value]) valueMap {
+func newValueMap(name string, lines specfile.Map[specfile.Value], problems *specfile.Problems) valueMap {
 	m := valueMap{name: name, to: map[string][]string{}, from: map[string]string{}}
 	for _, l := range lines {
-		var list []string
-		for _, v := range append([]specfile.Value{l.Value}, l.Value.List...) {
-			if v.Kind != specfile.ListValue {
-				list = append(list, fmt.Sprint(v.Literal()))
-			}
+		list := words(l.Value, problems)
+		if len(list) == 0 {
+			continue
 		}
 		if l.Key == otherwise {
 			m.others = list[0]
@@ -40,6 +38,24 @@ func newValueMap(name string, lines specfile.Map[specfile.Value]) valueMap {
 		}
 	}
 	return m
+}
+
+// words are the vendor's values in one line: one, or a list.
+func words(v specfile.Value, problems *specfile.Problems) []string {
+	items := v.Items
+	if v.Kind != specfile.KindList {
+		items = []specfile.Value{v}
+	}
+	var list []string
+	for _, item := range items {
+		data, err := item.Data()
+		if err != nil {
+			problems.Add(item.Pos, item.Path, err.Error(), "")
+			continue
+		}
+		list = append(list, fmt.Sprint(data))
+	}
+	return list
 }
 
 // callValue maps a value by the list of this name: the vendor's to ours when reading, ours to the

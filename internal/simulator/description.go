@@ -11,19 +11,19 @@ type Description struct {
 	Source      []string                       `spec:"source,one" doc:"where the facts come from, and when they were read"`
 	Instants    string                         `spec:"instants" default:"2006-01-02T15:04:05.000Z07:00" doc:"how moments are written, as a Go layout"`
 	Values      string                         `spec:"values" enum:"plain|text|wrapped" default:"plain" doc:"plain JSON; every value a text; or every value inside {value: …}"`
+	Lag         specfile.Duration              `spec:"lag" doc:"how long a search stays behind a write"`
 	Accounts    specfile.Map[specfile.Value]   `spec:"accounts" doc:"accounts that exist from the start, with their secrets"`
 	Auth        AuthSpec                       `spec:"auth"`
 	Limits      []LimitSpec                    `spec:"limits"`
 	Errors      specfile.Map[AnswerSpec]       `spec:"errors" doc:"how each kind of refusal is answered"`
 	Messages    specfile.Map[specfile.Value]   `spec:"messages" doc:"how each fault of a field is worded"`
+	Page        *PageSpec                      `spec:"page" doc:"pages of every list, unless its route says otherwise"`
 	Collections specfile.Map[CollectionSpec]   `spec:"collections,required"`
 	Shapes      specfile.Map[specfile.Value]   `spec:"shapes" doc:"what a row looks like from outside"`
+	Only        []ConditionSpec                `spec:"only" doc:"what must hold for every call that needs a sign-in"`
 	Routes      []RouteSpec                    `spec:"routes,required"`
 	Webhooks    *WebhookSpec                   `spec:"webhooks"`
 	Seed        specfile.Map[[]specfile.Value] `spec:"seed" doc:"rows that every account starts with, by collection"`
-
-	Pos  specfile.Pos
-	file string
 }
 
 // AuthSpec says how a caller proves which account it may use. Several ways may stand side by side.
@@ -31,7 +31,6 @@ type AuthSpec struct {
 	Keys    []KeySpec    `spec:"keys" doc:"a header that carries a secret"`
 	Session *SessionSpec `spec:"session"`
 	Token   *TokenSpec   `spec:"token"`
-	Bearer  string       `spec:"bearer" doc:"the secret that is accepted as a bearer token for ever"`
 }
 
 // KeySpec is a secret in a header.
@@ -172,6 +171,7 @@ type ThenSpec struct {
 	Change string                       `spec:"change" doc:"collection whose rows change"`
 	Remove string                       `spec:"remove" doc:"collection whose rows go"`
 	Where  specfile.Map[specfile.Value] `spec:"where" doc:"which rows: field by field"`
+	Take   specfile.Value               `spec:"take" doc:"fields of the new row"`
 	Set    specfile.Map[specfile.Value] `spec:"set"`
 	Unless specfile.Map[specfile.Value] `spec:"unless" doc:"insert nothing when such a row exists"`
 }
@@ -251,15 +251,16 @@ type GroupsSpec struct {
 
 // PageSpec says how a list is cut into pages.
 type PageSpec struct {
-	Style   string         `spec:"style,required" enum:"page|offset|after" doc:"page number, offset, or after a cursor"`
-	At      specfile.Value `spec:"at" doc:"the page, offset or cursor that is asked for"`
-	Size    specfile.Value `spec:"size"`
-	Default int            `spec:"default" default:"50"`
-	Max     int            `spec:"max"`
-	Over    string         `spec:"over" enum:"clamp|refuse" default:"clamp" doc:"what happens to a size above max"`
-	First   int            `spec:"first" default:"1" doc:"number of the first page"`
-	Cursor  string         `spec:"cursor" enum:"id|offset" default:"id" doc:"what a cursor holds"`
-	Window  int            `spec:"window" doc:"rows past this one cannot be reached"`
+	Style   string                       `spec:"style,required" enum:"page|offset|after" doc:"page number, offset, or after a cursor"`
+	At      specfile.Value               `spec:"at" doc:"the page, offset or cursor that is asked for"`
+	Size    specfile.Value               `spec:"size"`
+	Default int                          `spec:"default" default:"50"`
+	Max     int                          `spec:"max"`
+	Over    string                       `spec:"over" enum:"clamp|refuse" default:"clamp" doc:"what happens to a size above max"`
+	First   int                          `spec:"first" default:"1" doc:"number of the first page"`
+	Cursor  string                       `spec:"cursor" enum:"id|offset" default:"id" doc:"what a cursor holds"`
+	Headers specfile.Map[specfile.Value] `spec:"headers" doc:"headers that every page carries"`
+	Window  int                          `spec:"window" doc:"rows past this one cannot be reached"`
 }
 
 // SortSpec says how the caller chooses an order.

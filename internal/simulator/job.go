@@ -17,7 +17,7 @@ type job struct {
 // later says when a move is postponed, and where its state can be asked for.
 type later struct {
 	after    time.Duration
-	when     *condition1
+	when     *predicate
 	location shape
 }
 

@@ -8,6 +8,11 @@ import (
 
 // act does what the route says and makes the answer.
 func (c *call) act() (answer, error) {
+	if !c.route.spec.Public {
+		if err := c.demand(c.sim.plan.only); err != nil {
+			return answer{}, err
+		}
+	}
 	if err := c.demand(c.route.only); err != nil {
 		return answer{}, err
 	}
@@ -323,6 +328,15 @@ func (c *call) doList() (answer, error) {
 		}
 	}
 	c.vars["items"] = items
+	if p.spec != nil {
+		for _, h := range p.spec.headers {
+			v, err := h.value.value(c)
+			if err != nil {
+				return answer{}, err
+			}
+			c.header.Set(h.name, textOf(v))
+		}
+	}
 	return c.render(c.route.answer, items)
 }
 

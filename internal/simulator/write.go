@@ -212,8 +212,10 @@ func verbOf(op string, old map[string]any) string {
 
 func (c *call) erase(col *collection, r *row) error {
 	k := col.kind
-	if err := c.rules(k, "delete", r.fields, r.fields); err != nil {
-		return err
+	if c.by != "system" {
+		if err := c.rules(k, "delete", r.fields, r.fields); err != nil {
+			return err
+		}
 	}
 	r.version++
 	col.remove(r, c.now, c.sim.lag(c.by))
@@ -298,18 +300,23 @@ func (c *call) consequenceOnce(t *consequence) error {
 				return err
 			}
 		}
-		_, err := c.asPerson(func() (*row, error) { return c.create(col, set, nil) })
-		return err
+		return c.addRow(col, t, set)
 	}
 	f, err := c.where(t.where)
 	if err != nil {
 		return err
 	}
+	_, err = c.asSystem(func() (*row, error) { return nil, c.changeAll(col, t.do, f, set) })
+	return err
+}
+
+func (c *call) changeAll(col *collection, do string, f filter, set map[string]any) error {
 	for _, r := range slices.Clone(col.candidates(f, false)) {
 		if r.gone || !f.match(r.fields) {
 			continue
 		}
-		if t.do == "remove" {
+		var err error
+		if do == "remove" {
 			err = c.erase(col, r)
 		} else {
 			err = c.update(col, r, nil, set)
@@ -321,8 +328,24 @@ func (c *call) consequenceOnce(t *consequence) error {
 	return nil
 }
 
-// asPerson lifts the limits on read-only fields for what the far side does by itself.
-func (c *call) asPerson(f func() (*row, error)) (*row, error) {
+func (c *call) addRow(col *collection, t *consequence, set map[string]any) error {
+	fields := map[string]any{}
+	if t.take != nil {
+		v, err := t.take.value(c)
+		if err != nil {
+			return err
+		}
+		m, _ := v.(map[string]any)
+		maps.Copy(fields, m)
+	}
+	maps.Copy(fields, set)
+	_, err := c.asSystem(func() (*row, error) { return c.create(col, fields, nil) })
+	return err
+}
+
+// asSystem is for what the far side does by itself: read-only fields may change, and rules that stop
+// callers from deleting do not stop it.
+func (c *call) asSystem(f func() (*row, error)) (*row, error) {
 	was := c.by
 	if was == "api" {
 		c.by = "system"

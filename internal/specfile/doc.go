@@ -1,12 +1,24 @@
-// Package specfile reads the YAML files that partners write into structs, strictly: an unknown key,
-// a wrong type or a missing field is a problem with file, line and a hint, and all problems of a
-// file are told at once. From the same structs it makes JSON Schema, so that editors check what we
-// check.
+// Package specfile reads the YAML files that people write for us into Go structs, strictly.
 //
-// A string that begins with "=" is an expression wherever a file allows one. The package keeps it as
-// text with its position; what it means is the business of those who compile it.
+// It promises that every problem of a file is found in one go, each with file, line, column, the
+// path to the value and a hint; that nothing is guessed (no unknown keys, no "yes" for true, no
+// second document, no aliases, anchors or tags); and that no file, however hostile, makes it
+// panic. The same struct tags give the JSON Schema with which editors complete and check.
 //
-// Struct tags: spec:"name" or spec:"name,required" names a key; ",inline" takes an embedded struct's
-// keys into this level; ",one" lets a single value stand for a list. doc, enum ("a|b"), default,
-// pattern, min and max say more. A field Pos of type Pos receives the place.
+// A string that begins with "=" is an expression. This package keeps its source and position;
+// compiling it, and what the values mean, is left to the packages of the definitions.
+//
+// # Tags
+//
+//	Name  string        `spec:"name,required" doc:"one line for people" pattern:"^[a-z-]+$"`
+//	Max   int           `spec:"max" default:"100" min:"1" max:"200"`
+//	Kind  string        `spec:"kind" enum:"create|update"`
+//	By    []string      `spec:"by,one"`      // one value or a list of them
+//	Write *Write        `spec:"write"`       // nil when absent
+//	Steps Map[Step]     `spec:"steps"`       // in the order of the file
+//	Shared              `spec:",inline"`     // its keys stand at this level
+//	Pos   Pos                                // untagged: receives the position
+//
+// A field without tag is the program's own and no file can set it. A tag that makes no sense is a
+// defect of ours and panics on first use, as regexp.MustCompile does.
 package specfile

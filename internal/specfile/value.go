@@ -3,217 +3,157 @@ package specfile
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 )
 
-// Kind is what a Value holds.
-type Kind int
-
-// The kinds.
-const (
-	Absent Kind = iota // the key was left out
-	NullValue
-	BoolValue
-	NumberValue
-	TextValue
-	ExprValue
-	ListValue
-	MapValue
-)
-
-// Value is any YAML subtree, kept as data with its positions.
+// Value is any part of a file, kept as data with its positions: a request's body, the default of
+// a parameter whose type is known only later. The zero Value is KindAbsent.
 type Value struct {
 	Kind    Kind
 	Pos     Pos
 	Path    string
-	Text    string // of a scalar, as written; numbers keep every digit
-	Source  string // of an expression, without "="
-	List    []Value
-	Entries []Entry[Value]
+	Bool    bool       // of a KindBool
+	Text    string     // of a KindText, and the digits of a KindNumber as they are written
+	Source  string     // of a KindExpr, without its "="
+	Items   []Value    // of a KindList
+	Entries Map[Value] // of a KindMap, in the order of the file
+	source  Pos        // where Source begins
 }
 
-// Literal is the plain Go value: nil, bool, json.Number, string, []any or map[string]any. An
-// expression is the text that it was written as.
-func (v Value) Literal() any {
+// DecodeSpec takes whatever stands there.
+func (v *Value) DecodeSpec(n *Node) {
+	*v = Value{Kind: n.Kind(), Pos: n.Pos(), Path: n.Path()}
 	switch v.Kind {
-	case Absent, NullValue:
-		return nil
-	case BoolValue:
-		return v.Text == "true"
-	case NumberValue:
-		if n, err := strconv.ParseInt(v.Text, 10, 64); err == nil {
-			return n
+	case KindBool:
+		v.Bool = n.Text() == "true"
+	case KindNumber, KindText:
+		v.Text = n.Text()
+	case KindExpr:
+		var e Expr
+		e.DecodeSpec(n)
+		v.Source, v.source = e.Source, e.Pos
+	case KindList:
+		for _, item := range n.Items() {
+			var child Value
+			child.DecodeSpec(item)
+			v.Items = append(v.Items, child)
 		}
-		return json.Number(v.Text)
-	case ListValue:
-		out := make([]any, len(v.List))
-		for i, e := range v.List {
-			out[i] = e.Literal()
-		}
-		return out
-	case MapValue:
-		out := make(map[string]any, len(v.Entries))
-		for _, e := range v.Entries {
-			out[e.Key] = e.Value.Literal()
-		}
-		return out
+	case KindMap:
+		v.Entries.DecodeSpec(n)
 	}
-	return v.Text
 }
 
-// Expr is a field that must be an expression: "=…". The zero value means that it was left out.
+// Set reports whether the key was there at all.
+func (v Value) Set() bool { return v.Kind != KindAbsent }
+
+// Expr is the expression of a KindExpr.
+func (v Value) Expr() Expr { return Expr{Source: v.Source, Pos: v.source, Path: v.Path} }
+
+// Exprs are all expressions in v, in the order of the file.
+func (v Value) Exprs() []Expr {
+	if v.Kind == KindExpr {
+		return []Expr{v.Expr()}
+	}
+	var all []Expr
+	for _, item := range v.Items {
+		all = append(all, item.Exprs()...)
+	}
+	for _, e := range v.Entries {
+		all = append(all, e.Value.Exprs()...)
+	}
+	return all
+}
+
+// Data is v as exact.DecodeJSON would give it. A value with an expression in it is no data yet,
+// and an error names where.
+func (v Value) Data() (any, error) {
+	switch v.Kind {
+	case KindBool:
+		return v.Bool, nil
+	case KindNumber:
+		return json.Number(v.Text), nil
+	case KindText:
+		return v.Text, nil
+	case KindExpr:
+		return nil, fmt.Errorf("%s: %s: an expression is not possible here", v.Pos, v.Path)
+	case KindList:
+		return v.list()
+	case KindMap:
+		return v.object()
+	}
+	return nil, nil
+}
+
+func (v Value) list() (any, error) {
+	list := make([]any, len(v.Items))
+	for i, item := range v.Items {
+		data, err := item.Data()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = data
+	}
+	return list, nil
+}
+
+func (v Value) object() (any, error) {
+	object := make(map[string]any, len(v.Entries))
+	for _, e := range v.Entries {
+		data, err := e.Value.Data()
+		if err != nil {
+			return nil, err
+		}
+		object[e.Key] = data
+	}
+	return object, nil
+}
+
+// JSONSchema allows everything.
+func (Value) JSONSchema() map[string]any { return map[string]any{} }
+
+// Expr is a field that must be an expression. The zero Expr is an absent one.
 type Expr struct {
-	Source string
-	Pos    Pos
+	Source string // without its "="
+	Pos    Pos    // where Source begins
 	Path   string
 }
 
-// Set reports whether it was given.
+// DecodeSpec takes text that begins with "=".
+func (e *Expr) DecodeSpec(n *Node) {
+	if n.Kind() != KindExpr {
+		n.wanted("an expression", exprHint(n))
+		return
+	}
+	rest := n.Text()[1:]
+	source := strings.TrimSpace(rest)
+	if source == "" {
+		n.Problem("the expression is empty", "Write it behind the =.")
+		return
+	}
+	*e = Expr{Source: source, Pos: n.Pos(), Path: n.Path()}
+	// Only where a line of the file is the text itself do columns say where it begins.
+	if onOneLine := !strings.Contains(rest, "\n"); onOneLine {
+		e.Pos.Column += 1 + len(rest) - len(strings.TrimLeft(rest, " "))
+		if !n.plain() {
+			e.Pos.Column++
+		}
+	}
+}
+
+func exprHint(n *Node) string {
+	switch n.Kind() {
+	case KindNull, KindList, KindMap:
+		return "An expression begins with =."
+	case KindText:
+		return "An expression begins with =: `=" + shorten(n.Text()) + "`, or for the fixed text `=\"" + shorten(n.Text()) + "\"`."
+	}
+	return "An expression begins with =: `=" + shorten(n.Text()) + "`."
+}
+
+// Set reports whether there is an expression.
 func (e Expr) Set() bool { return e.Source != "" }
 
-// Template is a text with places: "/workspaces/{workspace}/x/{x.approvalId}". "{{" is a brace.
-type Template struct {
-	Text  string
-	Parts []Part
-	Pos   Pos
-	Path  string
-}
-
-// Part is literal text, or with Source a place.
-type Part struct {
-	Text   string
-	Source string
-	Pos    Pos
-}
-
-// Map is a YAML map in the order of the file.
-type Map[T any] []Entry[T]
-
-// Entry is one line of a Map.
-type Entry[T any] struct {
-	Key   string
-	Pos   Pos
-	Value T
-}
-
-// Get finds an entry.
-func (m Map[T]) Get(key string) (v T, ok bool) {
-	for _, e := range m {
-		if e.Key == key {
-			return e.Value, true
-		}
-	}
-	return v, false
-}
-
-// Keys lists the keys in the order of the file.
-func (m Map[T]) Keys() []string {
-	keys := make([]string, len(m))
-	for i, e := range m {
-		keys[i] = e.Key
-	}
-	return keys
-}
-
-// Duration is a length of time in words: "2m", "90 s", "60 days".
-type Duration struct{ D time.Duration }
-
-// Rate is so many per time: "50 per second", "100 per 15 s", "20000 per day".
-type Rate struct {
-	N   int
-	Per time.Duration
-}
-
-var units = map[string]time.Duration{
-	"ms": time.Millisecond, "s": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute,
-	"minute": time.Minute, "h": time.Hour, "hour": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour,
-}
-
-var durationText = regexp.MustCompile(`^(\d{0,6}) *([a-z]+)$`)
-
-// ParseDuration reads a duration in words; a missing number is 1 ("second").
-func ParseDuration(s string) (time.Duration, error) {
-	m := durationText.FindStringSubmatch(strings.TrimSpace(s))
-	if m == nil {
-		return 0, fmt.Errorf("%q is no duration; write it like 90 s, 2 m, 6 h or 60 days", s)
-	}
-	unit, ok := units[m[2]]
-	if !ok {
-		unit, ok = units[strings.TrimSuffix(m[2], "s")]
-	}
-	n := 1
-	if m[1] != "" {
-		n, _ = strconv.Atoi(m[1]) // digits only, at most six
-	}
-	if !ok {
-		return 0, fmt.Errorf("%q is no unit of time; use ms, s, m, h or days", m[2])
-	}
-	return time.Duration(n) * unit, nil
-}
-
-// ParseRate reads a rate in words.
-func ParseRate(s string) (Rate, error) {
-	count, per, ok := strings.Cut(s, " per ")
-	n, err := strconv.Atoi(strings.TrimSpace(count))
-	if !ok || err != nil || n < 1 {
-		return Rate{}, fmt.Errorf("%q is no rate; write it like 50 per second or 100 per 15 s", s)
-	}
-	d, err := ParseDuration(per)
-	return Rate{n, d}, err
-}
-
-// parseTemplate splits a text into its parts. Quotes inside a place may hold braces.
-func parseTemplate(s string, pos Pos) ([]Part, error) {
-	var parts []Part
-	literal := ""
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '{' && i+1 < len(s) && s[i+1] == '{':
-			literal += "{"
-			i++
-		case s[i] == '{':
-			end := closing(s[i+1:])
-			if end <= 0 {
-				return nil, fmt.Errorf("the place that begins at character %d is empty or never ends", i+1)
-			}
-			if literal != "" {
-				parts, literal = append(parts, Part{Text: literal, Pos: pos}), ""
-			}
-			at := pos
-			at.Column += i + 1
-			parts = append(parts, Part{Source: s[i+1 : i+1+end], Pos: at})
-			i += end + 1
-		default:
-			literal += string(s[i])
-		}
-	}
-	if literal != "" {
-		parts = append(parts, Part{Text: literal, Pos: pos})
-	}
-	return parts, nil
-}
-
-// closing finds the brace that ends a place, past quotes and inner braces.
-func closing(s string) int {
-	depth, quote := 0, byte(0)
-	for i := range len(s) {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}' && depth == 0:
-			return i
-		case c == '}':
-			depth--
-		}
-	}
-	return -1
+// JSONSchema is text that begins with "=".
+func (Expr) JSONSchema() map[string]any {
+	return map[string]any{"type": "string", "pattern": "^=", "description": "an expression"}
 }

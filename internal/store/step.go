@@ -68,7 +68,7 @@ type Write struct {
 	Class      hub.WriteClass
 	Hash       string
 	Body       []byte
-	State      string // open, done, refused, uncertain
+	State      string // open, done, refused, uncertain (a person looks)
 	ExternalID string
 	Message    string
 	Started    time.Time
@@ -212,19 +212,19 @@ func closeWrites(ctx context.Context, t tx, st Step) error {
 	return err
 }
 
-// openWrites records intents. An op key that exists is taken up again where it was left (a refused
-// write is repeated under the same key); any other conflict means that the record is busy.
+// openWrites records intents. A refused write is taken up again under its key; any other that is
+// there already means that the record is busy, or that what became of it must be found out first.
 func openWrites(ctx context.Context, t tx, st Step) (busy []string, err error) {
 	const q = `
 		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?
-		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state = 'open' AND op_key <> ?)
+		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state IN ('open', 'uncertain'))
 		ON CONFLICT (tenant, op_key) DO UPDATE SET state = 'open', run = excluded.run, started_at = excluded.started_at, message = ''
-			WHERE write.state <> 'done'`
+			WHERE write.state = 'refused'`
 	args := make([][]any, len(st.Open))
 	for i, w := range st.Open {
 		args[i] = []any{st.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Hash, string(w.Body), micros(w.Started),
-			st.Tenant, w.Connection, w.Record, w.OpKey}
+			st.Tenant, w.Connection, w.Record}
 	}
 	n, err := t.each(ctx, q, args)
 	for i := range n {

@@ -71,9 +71,9 @@ func (t *Tenant) Links(ctx context.Context, record hub.RecordID) ([]Link, error)
 	return all(r, err, scanLink)
 }
 
-// OpenWrite reads the write under way on a record in a connection, or nil.
+// OpenWrite reads the write on a record in a connection whose outcome is not known, or nil.
 func (t *Tenant) OpenWrite(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Write, error) {
-	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state = 'open'`, t.id, in, record)
+	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state IN ('open', 'uncertain')`, t.id, in, record)
 	return one(all(r, err, scanWrite))
 }
 

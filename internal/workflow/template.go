@@ -342,8 +342,12 @@ func (c *compiler) field(record string, f specfile.Entry[specfile.Value]) Field 
 			out.RefTo = def.Value.To
 		}
 	}
-	if f.Value.Kind != specfile.ExprValue {
-		out.Literal = f.Value.Literal()
+	if f.Value.Kind != specfile.KindExpr {
+		data, err := f.Value.Data()
+		if err != nil {
+			c.problems.Add(f.Pos, f.Key, err.Error(), "")
+		}
+		out.Literal = data
 		return out
 	}
 	if out.RefTo != "" && c.records[f.Value.Source] == out.RefTo {

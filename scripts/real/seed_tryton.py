@@ -2,8 +2,8 @@
 
     python3 seed_tryton.py tryton.conf crm|erp
 
-Both databases get the same company, catalogue and people. The ERP also gets customers of its own
-first, so that one record's number differs between the two and a mix-up of ids shows.
+Both databases get the same company, catalogue and people, in the ERP after customers of its own and
+in reverse order: the same thing has another id in each, so that a mix-up of ids shows.
 """
 import datetime
 import os
@@ -154,6 +154,9 @@ def old_customers():
 
 
 def seed(database):
+    if database == 'erp':
+        for things in (COUNTRIES, CURRENCIES, SERVICES, EMPLOYEES):
+            things.reverse()
     geography()
     if database == 'erp':
         old_customers()

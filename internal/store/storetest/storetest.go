@@ -323,8 +323,15 @@ func oneWrite(b *bench) {
 	}
 	again, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
 	b.must(err)
-	if len(again) != 0 {
-		b.Error("an intent cannot be taken up again")
+	if len(again) != 1 {
+		b.Error("an intent whose outcome is unknown was opened again")
+	}
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", State: "refused"}}, Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	open, err := b.store.Tenant("t1").OpenWrite(b.ctx, "rec_1", "erp")
+	b.must(err)
+	if open == nil {
+		b.Error("a refused write cannot be taken up again")
 	}
 }
 

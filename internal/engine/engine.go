@@ -1,0 +1,235 @@
+// Package engine carries out runs. It claims work, reads the record, checks it, writes what the
+// template says to the far sides, and records at every durable point what it is about to do and
+// what came of it, so that it can be stopped anywhere and started again: nothing is lost, and
+// nothing written twice (R1 to R4).
+//
+// A run that is started again begins at the front. It finds what it has done already in the ledger
+// and does only the rest; there is no other state of a run to restore.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+)
+
+// Flows opens deployments; revision 0 is the newest.
+type Flows interface {
+	Flow(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64) (*Flow, error)
+}
+
+// Ticker does what is due by the clock rather than by an event: polls (package ingest).
+type Ticker interface {
+	Tick(ctx context.Context, flow *Flow, w hub.Work) (store.Step, error)
+}
+
+// Options are the engine's surroundings, passed in so that the whole can run in simulated time.
+type Options struct {
+	Store   *store.Store
+	Journal *store.Journal
+	Remote  *remote.Client
+	Flows   Flows
+	Ticker  Ticker
+	Now     func() time.Time
+	NewID   func(prefix string) string
+	Rand    *rand.Rand
+	Log     *slog.Logger
+	Workers int           // records in hand at once
+	Lease   time.Duration // of the node
+	Sole    bool          // no other process has this store
+	Name    string        // of the node, for people
+}
+
+// Engine is one node's engine.
+type Engine struct {
+	Options
+	epoch   int64
+	expires time.Time // of the lease, by this process's clock; checked before every send
+	mu      sync.Mutex
+	turn    store.Turn
+	wake    chan struct{}
+}
+
+// New makes an engine; Run starts it.
+func New(o Options) *Engine { return &Engine{Options: o, wake: make(chan struct{}, 1)} }
+
+// Wake tells the engine that there may be new work. It never blocks.
+func (e *Engine) Wake() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	idle     = 200 * time.Millisecond // how long a quiet engine waits before it looks for work of other nodes
+	recovery = 5 * time.Second        // how often it looks for dead nodes
+)
+
+// Run works until the context ends; what is in hand then is finished first.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.Join(ctx); err != nil {
+		return err
+	}
+	var hands sync.WaitGroup
+	defer hands.Wait()
+	free := make(chan struct{}, e.Workers)
+	for range e.Workers {
+		free <- struct{}{}
+	}
+	recovered := e.Now()
+	for ctx.Err() == nil {
+		if err := e.keep(ctx, &recovered); err != nil {
+			return err
+		}
+		list, err := e.claim(ctx, free)
+		if err != nil {
+			return err
+		}
+		for _, w := range list {
+			hands.Go(func() {
+				defer func() { free <- struct{}{}; e.Wake() }()
+				e.Carry(context.WithoutCancel(ctx), w)
+			})
+		}
+		if len(list) == 0 {
+			e.rest(ctx)
+		}
+	}
+	return nil
+}
+
+// Join takes a lease and takes over the work of dead nodes.
+func (e *Engine) Join(ctx context.Context) error {
+	before := e.Now()
+	epoch, err := e.Store.Join(ctx, e.Name, e.Lease)
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	e.mu.Lock()
+	e.epoch, e.expires = epoch, before.Add(e.Lease)
+	e.mu.Unlock()
+	n, err := e.Store.Recover(ctx, epoch, e.Sole)
+	if err == nil && n > 0 {
+		e.Log.Info("took over work", "rows", n)
+	}
+	return err
+}
+
+// keep renews the lease at a third of its length and looks after dead nodes.
+func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
+	now := e.Now()
+	e.mu.Lock()
+	epoch, left := e.epoch, e.expires.Sub(now)
+	e.mu.Unlock()
+	if left < 2*e.Lease/3 {
+		err := e.Store.Renew(ctx, epoch, e.Lease)
+		if errors.Is(err, store.ErrFenced) {
+			e.Log.Warn("lost the lease; joining anew")
+			return e.Join(ctx)
+		}
+		if err != nil && left < 0 {
+			return fmt.Errorf("renew the lease: %w", err)
+		}
+		if err == nil {
+			e.mu.Lock()
+			e.expires = now.Add(e.Lease)
+			e.mu.Unlock()
+		}
+	}
+	if now.Sub(*recovered) > recovery {
+		*recovered = now
+		if _, err := e.Store.Recover(ctx, epoch, false); err != nil {
+			return fmt.Errorf("look after dead nodes: %w", err)
+		}
+	}
+	return nil
+}
+
+// claim takes as many rows as there are free hands.
+func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, error) {
+	hands := 0
+	for hands < e.Workers {
+		select {
+		case <-free:
+			hands++
+			continue
+		default:
+		}
+		break
+	}
+	if hands == 0 {
+		return nil, nil
+	}
+	list, err := e.Claim(ctx, hands)
+	for range hands - len(list) {
+		free <- struct{}{}
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFenced) {
+		e.Log.Error("claim", "error", err)
+	}
+	if errors.Is(err, store.ErrFenced) {
+		return nil, e.Join(ctx)
+	}
+	return list, nil
+}
+
+// Claim takes up to n rows of work for this node.
+func (e *Engine) Claim(ctx context.Context, n int) ([]hub.Work, error) {
+	return e.Store.Claim(ctx, e.epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
+}
+
+// rest waits for a wake-up or a moment.
+func (e *Engine) rest(ctx context.Context) {
+	t := time.NewTimer(idle)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-e.wake:
+	case <-t.C:
+	}
+}
+
+// leased reports whether the lease still holds: a node that slept must not send.
+func (e *Engine) leased() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.Now().Before(e.expires) {
+		return nil
+	}
+	return store.ErrFenced
+}
+
+// Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
+// be recorded because the lease is gone is left to the node that took over.
+func (e *Engine) Carry(ctx context.Context, w hub.Work) {
+	r := &run{e: e, ctx: ctx, work: w, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
+	err := r.guarded()
+	if err := r.end(err); err != nil && !errors.Is(err, store.ErrFenced) {
+		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
+	}
+}
+
+// guarded turns a panic in one record into an error of that record.
+func (r *run) guarded() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &hub.Error{Kind: hub.Internal, Code: "engine.panic", Message: "The record made the engine stumble.", Hint: "Tell support; the other records are not affected.",
+				Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
+		}
+	}()
+	if r.work.Crashes >= store.MaxCrashes {
+		return &hub.Error{Kind: hub.Invalid, Code: "engine.crashes", Message: fmt.Sprintf("The process died %d times with this record in hand.", r.work.Crashes),
+			Hint: "Tell support before it is tried again."}
+	}
+	return r.carry()
+}

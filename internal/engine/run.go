@@ -1,0 +1,358 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"throughline/internal/canonical"
+	"throughline/internal/connector"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/mapping"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+)
+
+// run is one execution of a deployment for one record.
+type run struct {
+	e       *Engine
+	ctx     context.Context
+	work    hub.Work
+	tenant  *store.Tenant
+	flow    *Flow
+	event   *hub.Event
+	started time.Time
+
+	inputs  map[string]any     // vendor's records read by this run, by key
+	results map[string]*result // of the trigger and of steps, by name
+	vars    map[string]any     // the same, as expressions see them
+	pending store.Step         // what goes along with the next durable point
+	arrived []string           // what others may wait for
+
+	class  hub.WriteClass // of the write under way
+	label  string
+	calls  int
+	writes int
+}
+
+// result is a canonical record in a run.
+type result struct {
+	record canonical.Record
+	links  map[string]store.Link // by role
+}
+
+// errFiltered ends a run whose record the flow does not want.
+var errFiltered = errors.New("filtered")
+
+// pause ends a run for now: it goes on at a time, or when something comes.
+type pause struct {
+	until  time.Time
+	on     string
+	reason string
+}
+
+func (p *pause) Error() string { return p.reason }
+
+func (r *run) carry() error {
+	flow, err := r.e.Flows.Flow(r.ctx, r.work.Tenant, r.work.Deployment, r.work.Revision)
+	if err != nil {
+		return err
+	}
+	r.flow, r.work.Revision = flow, flow.Revision // R9: the run ends on the version it begins with
+	if r.work.Event == "" {
+		return r.tick()
+	}
+	if err := r.load(); err != nil {
+		return err
+	}
+	if err := r.trigger(); err != nil {
+		return err
+	}
+	for i := range flow.Template.Steps {
+		if err := r.step(&flow.Template.Steps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) tick() error {
+	step, err := r.e.Ticker.Tick(r.ctx, r.flow, r.work)
+	if err != nil {
+		return err
+	}
+	step.Epoch, step.Tenant = r.work.Epoch, r.work.Tenant
+	_, err = r.e.Journal.Record(r.ctx, step)
+	r.work.Epoch = 0 // recorded: nothing is left to end
+	return err
+}
+
+// load reads the event, and what an earlier attempt of this run has read: a run goes by the same
+// input to its end.
+func (r *run) load() error {
+	r.inputs, r.results, r.vars = map[string]any{}, map[string]*result{}, map[string]any{"today": exact.DateOf(r.started, time.UTC)}
+	for name, v := range r.flow.Answers {
+		r.vars[name] = v
+	}
+	var err error
+	if r.event, err = r.tenant.Event(r.ctx, r.work.Event); err != nil {
+		return err
+	}
+	if r.event == nil {
+		return fmt.Errorf("event %s of %s is gone", r.work.Event, r.work.Key)
+	}
+	if r.work.Attempts == 0 && r.work.Crashes == 0 && r.work.Reason == "" {
+		return nil
+	}
+	list, err := r.tenant.Inputs(r.ctx, r.work.Run)
+	if err != nil {
+		return err
+	}
+	for _, in := range list {
+		if r.inputs[in.Key], err = exact.DecodeJSON(in.Payload); err != nil {
+			return fmt.Errorf("input %s of %s: %w", in.Key, in.Run, err)
+		}
+	}
+	return nil
+}
+
+// trigger reads the record that the event is about.
+func (r *run) trigger() error {
+	t := r.flow.Template
+	end := r.flow.Roles[t.File.Trigger.From]
+	x, err := r.vendorRecord(end, r.event.Key, r.event.Payload)
+	if err != nil {
+		return err
+	}
+	rec, err := r.read(end, t.File.Trigger.Record, r.event.Key, x)
+	if err != nil {
+		return err
+	}
+	r.label = r.flow.Schemas.Schema(rec.record.Type).LabelOf(rec.record)
+	r.keep("record", rec)
+	r.keep(rec.record.Type, rec)
+	if t.When == nil {
+		return nil
+	}
+	wanted, err := t.When.TrueAt(r.flow.Place, r.vars)
+	if err == nil && !wanted {
+		return errFiltered
+	}
+	return err
+}
+
+// vendorRecord is a record as the vendor has it: carried by the event, read before, or read now.
+func (r *run) vendorRecord(end *End, key hub.RecordKey, carried []byte) (any, error) {
+	if x, ok := r.inputs[key.String()]; ok {
+		return x, nil
+	}
+	var x any
+	var err error
+	if len(carried) > 0 {
+		x, err = exact.DecodeJSON(carried)
+	} else {
+		x, err = r.fetch(end, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	payload, err := exact.AppendJSON(nil, x)
+	if err != nil {
+		return nil, err
+	}
+	r.inputs[key.String()] = x
+	r.pending.Inputs = append(r.pending.Inputs, store.Input{Run: r.work.Run, Key: key.String(), Payload: payload})
+	return x, nil
+}
+
+func (r *run) fetch(end *End, key hub.RecordKey) (any, error) {
+	kind := end.Conn.Connector.Kind(key.Kind)
+	if kind == nil || kind.Get == nil {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "connector.no_get", Message: fmt.Sprintf("The connector cannot read a single %s.", key.Kind), Hint: "Add get: to the record."}
+	}
+	answer, err := r.call(end, kind.Get, remote.Vars{"id": key.ID})
+	if err != nil {
+		return nil, err
+	}
+	x, _ := answer.Result.(map[string]any)
+	if x == nil {
+		return nil, &hub.Error{Kind: hub.NotFound, Code: "record.gone", Message: fmt.Sprintf("%s has no %s %s any more.", end.Conn.ID, key.Kind, key.ID), Hint: "If it was deleted on purpose, ignore this."}
+	}
+	for _, with := range kind.With {
+		more, err := r.call(end, with.Op, remote.Vars{"id": key.ID, "x": x})
+		if err != nil {
+			return nil, err
+		}
+		x[with.Name] = more.Result
+	}
+	return x, nil
+}
+
+// call makes one call, never without a lease.
+func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Answer, error) {
+	if err := r.e.leased(); err != nil {
+		return nil, err
+	}
+	r.calls++
+	return r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+}
+
+// read makes the canonical record of a vendor's record and says who it and those it refers to are.
+func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*result, error) {
+	m := end.Mappings[recordType]
+	if m == nil {
+		return nil, r.flow.carries(end.Role, recordType, "read")
+	}
+	rec, err := m.Read(end.context(r.work.Tenant, nil), x)
+	if err != nil {
+		return nil, err
+	}
+	link, err := r.tenant.LinkOf(r.ctx, end.Conn.ID, key.Kind, key.ID)
+	if err != nil {
+		return nil, err
+	}
+	if link == nil {
+		link = &store.Link{Record: r.identify(key), Connection: end.Conn.ID, Kind: key.Kind, ExternalID: key.ID, Updated: r.e.Now()}
+		if link.Number, err = m.Kind.NumberOf(x, end.Conn.Settings); err != nil {
+			return nil, err
+		}
+		if link.URL, err = m.Kind.LinkOf(x, end.Conn.Settings); err != nil {
+			return nil, err
+		}
+		r.pending.Links = append(r.pending.Links, *link)
+	}
+	rec.ID = link.Record
+	for name, v := range rec.Fields {
+		if ref, ok := v.(canonical.Ref); ok {
+			if ref.ID, err = r.identified(ref.Key); err != nil {
+				return nil, err
+			}
+			rec.Fields[name] = ref
+		}
+	}
+	out := &result{record: rec, links: map[string]store.Link{end.Role: *link}}
+	return out, r.remember(out)
+}
+
+func (r *run) identify(key hub.RecordKey) hub.RecordID {
+	return hub.RecordIDFor(r.work.Tenant, string(key.Connection), key.Kind, key.ID)
+}
+
+func (r *run) identified(key hub.RecordKey) (hub.RecordID, error) {
+	link, err := r.tenant.LinkOf(r.ctx, key.Connection, key.Kind, key.ID)
+	if err != nil || link == nil {
+		return r.identify(key), err
+	}
+	return link.Record, nil
+}
+
+// remember keeps a record as it is now with the next durable point.
+func (r *run) remember(res *result) error {
+	fields, err := canonical.Encode(res.record.Fields)
+	if err != nil {
+		return err
+	}
+	label := r.flow.Schemas.Schema(res.record.Type).LabelOf(res.record)
+	r.pending.Records = append(r.pending.Records, store.Record{ID: res.record.ID, Type: res.record.Type, Label: label, Fields: fields, Updated: r.e.Now()})
+	return nil
+}
+
+// keep makes a result a variable of the steps after it.
+func (r *run) keep(name string, res *result) {
+	r.results[name] = res
+	r.vars[name] = res.view()
+}
+
+// view is a result as expressions see it: its fields, and how it is known in each role's system.
+func (res *result) view() map[string]any {
+	at := map[string]any{}
+	for role, l := range res.links {
+		at[role] = map[string]any{"id": l.ExternalID, "number": l.Number, "link": l.URL}
+	}
+	v := map[string]any{"id": string(res.record.ID), "at": at}
+	for k, f := range res.record.Fields {
+		v[k] = f
+	}
+	return v
+}
+
+// end records how the run ended: an outcome, or a pause.
+func (r *run) end(err error) error {
+	if r.work.Epoch == 0 || errors.Is(err, store.ErrFenced) {
+		return err
+	}
+	var p *pause
+	var missing *mapping.Missing
+	switch {
+	case err == nil && r.writes > 0:
+		return r.finish(hub.Written, nil)
+	case err == nil:
+		return r.finish(hub.Unchanged, nil)
+	case errors.Is(err, errFiltered):
+		return r.finish(hub.Filtered, nil)
+	case errors.As(err, &p):
+		return r.setAside(*p, false)
+	case errors.As(err, &missing):
+		return r.setAside(pause{on: waitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."}, false)
+	}
+	return r.failed(err)
+}
+
+func (r *run) failed(err error) error {
+	e := hub.AsError(err)
+	if e == nil {
+		e = &hub.Error{Kind: hub.Internal, Code: "engine.defect", Message: "Something went wrong on our side.", Hint: "Tell support.", Err: err}
+	}
+	r.e.Log.Debug("run failed", "run", r.work.Run, "key", r.work.Key, "kind", e.Kind, "error", err)
+	v := next(e, r.work.Attempts, r.class, r.e.Rand.Float64()*0.4-0.2)
+	if v.do == park {
+		if e.Kind == hub.Internal {
+			r.e.Log.Error("parked a defect", "run", r.work.Run, "key", r.work.Key, "error", err)
+		}
+		return r.finish(hub.Parked, e)
+	}
+	if v.counts {
+		r.work.Attempts++
+	}
+	return r.setAside(pause{until: r.e.Now().Add(v.wait), reason: e.Message}, true)
+}
+
+func (r *run) setAside(p pause, _ bool) error {
+	w := r.work
+	w.Reason, w.WaitsOn, w.Due = p.reason, p.on, p.until
+	w.State = hub.Later
+	if p.on != "" {
+		w.State, w.Due = hub.Waiting, r.e.Now()
+	}
+	r.pending.Defer = &store.Defer{Work: w}
+	_, err := r.commit()
+	return err
+}
+
+func (r *run) finish(o hub.Outcome, e *hub.Error) error {
+	now := r.e.Now()
+	f := &store.Finish{Work: r.work, Releases: r.arrived, Run: store.Run{Tenant: r.work.Tenant, ID: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
+		Event: r.work.Event, Revision: r.work.Revision, Outcome: o, Label: r.label, Calls: r.calls, Accepted: r.started, Ended: now}}
+	if r.event != nil {
+		f.Run.Accepted = r.event.Received
+	}
+	if e != nil {
+		f.Run.Code, f.Run.Message = e.Code, e.Message
+		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field, Label: r.label, Opened: now}
+	}
+	r.pending.Finish = f
+	_, err := r.commit()
+	return err
+}
+
+// commit is a durable point: everything pending is recorded together.
+func (r *run) commit() (busy []string, err error) {
+	st := r.pending
+	st.Epoch, st.Tenant = r.work.Epoch, r.work.Tenant
+	r.pending = store.Step{}
+	return r.e.Journal.Record(r.ctx, st)
+}
+
+func waitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }

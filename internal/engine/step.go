@@ -1,0 +1,321 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"throughline/internal/canonical"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+	"throughline/internal/workflow"
+)
+
+// step carries out one step of the template.
+func (r *run) step(p *workflow.Plan) error {
+	if p.When != nil {
+		if wanted, err := p.When.TrueAt(r.flow.Place, r.vars); err != nil || !wanted {
+			return err
+		}
+	}
+	switch p.Kind() {
+	case "check":
+		return r.check(p)
+	case "read":
+		return r.readRef(p)
+	case "match":
+		return r.match(p)
+	case "decide":
+		return r.decide(p)
+	case "approve":
+		return r.approve(p)
+	}
+	return r.writeStep(p)
+}
+
+// check holds the record against a pack of rules; all that fail are told at once.
+func (r *run) check(p *workflow.Plan) error {
+	var says, fixes []string
+	field := ""
+	for _, rule := range r.flow.Template.Rules[p.Check] {
+		holds, err := rule.That.TrueAt(r.flow.Place, r.vars)
+		if err != nil {
+			return err
+		}
+		if holds || rule.Severity == "warn" {
+			continue
+		}
+		says = append(says, rule.Says)
+		if rule.Fix != "" {
+			fixes = append(fixes, rule.Fix)
+		}
+		if field == "" {
+			field = rule.Field
+		}
+	}
+	if len(says) == 0 {
+		return nil
+	}
+	return &hub.Error{Kind: hub.Blocked, Code: "rule." + p.Check, Field: field, Message: strings.Join(says, " "), Hint: strings.Join(fixes, " ")}
+}
+
+// readRef reads the record that a reference points to, where it was seen.
+func (r *run) readRef(p *workflow.Plan) error {
+	v, err := p.Of.EvalAt(r.flow.Place, r.vars)
+	if err != nil {
+		return err
+	}
+	ref, ok := v.(canonical.Ref)
+	if !ok {
+		return &hub.Error{Kind: hub.Invalid, Code: "record.reference_missing", Field: p.Read, Message: fmt.Sprintf("The record names no %s.", p.Read),
+			Hint: "Fill it in where the record comes from, then retry."}
+	}
+	end := r.flow.end(ref.Key.Connection)
+	if end == nil {
+		return fmt.Errorf("the flow has no connection %s", ref.Key.Connection)
+	}
+	x, err := r.vendorRecord(end, ref.Key, nil)
+	if err != nil {
+		return err
+	}
+	res, err := r.read(end, p.Read, ref.Key, x)
+	if err == nil {
+		r.keep(p.Read, res)
+	}
+	return err
+}
+
+func (f *Flow) end(id hub.ConnectionID) *End {
+	for _, e := range f.Roles {
+		if e.Conn.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+func (r *run) decide(p *workflow.Plan) error {
+	v, err := p.From.EvalAt(r.flow.Place, r.vars)
+	if err != nil {
+		return err
+	}
+	fields, ok := v.(map[string]any)
+	if !ok {
+		return &hub.Error{Kind: hub.Invalid, Code: "package.missing", Field: p.Decide, Message: "The record names no " + strings.ReplaceAll(p.Decide, "_", " ") + ".",
+			Hint: "Fill it in where the record comes from, then retry."}
+	}
+	r.vars[p.Decide] = fields
+	return nil
+}
+
+// approve asks a person where the template says so. The answer is a retry of the exception.
+func (r *run) approve(p *workflow.Plan) error {
+	asked, err := p.Ask.EvalAt(r.flow.Place, r.vars)
+	if err != nil || asked != true {
+		return err
+	}
+	given, err := r.tenant.Exceptions(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, State: "approved", Limit: 1})
+	if err != nil || len(given) > 0 {
+		return err
+	}
+	return &hub.Error{Kind: hub.Blocked, Code: "approval.wanted", Message: p.Asks, Hint: "Approve it, or ignore the exception to leave it as it is."}
+}
+
+// match finds a record that another system knows already, by the schema's keys, the most telling
+// first. Two candidates are a person's business: never a silent guess, never a silent create.
+func (r *run) match(p *workflow.Plan) error {
+	res, end := r.results[p.Match], r.flow.Roles[p.In]
+	if end == nil || res == nil {
+		return nil
+	}
+	known, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		return r.linked(p.Match, res, end, *known)
+	}
+	m := end.Mappings[res.record.Type]
+	for _, key := range r.flow.Schemas.Schema(res.record.Type).Keys {
+		op := m.Kind.Find[key[0]]
+		value, ok := res.record.Fields[key[0]]
+		if op == nil || !ok || !hasAll(res.record, key) {
+			continue
+		}
+		answer, err := r.call(end, op, remote.Vars{"value": value, "marker": res.record.ID.Marker()})
+		if err != nil {
+			return err
+		}
+		links, err := r.candidates(end, res.record, key, answer.Items())
+		if err != nil {
+			return err
+		}
+		switch len(links) {
+		case 0:
+			continue
+		case 1:
+			r.pending.Links = append(r.pending.Links, links[0])
+			return r.linked(p.Match, res, end, links[0])
+		}
+		return ambiguous(res.record, key, end, links)
+	}
+	return nil
+}
+
+func hasAll(rec canonical.Record, key []string) bool {
+	for _, f := range key {
+		if rec.Fields[f] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// linked makes a known link part of the result.
+func (r *run) linked(name string, res *result, end *End, l store.Link) error {
+	res.links[end.Role] = l
+	r.keep(name, res)
+	return nil
+}
+
+// candidates are the vendor's records that equal ours in every field of the key.
+func (r *run) candidates(end *End, ours canonical.Record, key []string, items []any) ([]store.Link, error) {
+	m := end.Mappings[ours.Type]
+	seen, links := map[string]bool{}, []store.Link(nil)
+	for _, x := range items {
+		theirs, err := m.Read(end.context(r.work.Tenant, nil), x)
+		if err != nil {
+			continue // a record over there that is not valid by our schema is no candidate
+		}
+		id, err := m.Kind.IDOf(x, end.Conn.Settings)
+		if err != nil {
+			return nil, err
+		}
+		if seen[id] || !equalIn(ours, theirs, key) {
+			continue
+		}
+		seen[id] = true
+		l := store.Link{Record: ours.ID, Connection: end.Conn.ID, Kind: m.Kind.Name, ExternalID: id, Updated: r.e.Now()}
+		if l.Number, err = m.Kind.NumberOf(x, end.Conn.Settings); err != nil {
+			return nil, err
+		}
+		if l.URL, err = m.Kind.LinkOf(x, end.Conn.Settings); err != nil {
+			return nil, err
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+func equalIn(a, b canonical.Record, key []string) bool {
+	for _, f := range key {
+		x, ok := a.Fields[f].(string)
+		y, ok2 := b.Fields[f].(string)
+		if !ok || !ok2 || !strings.EqualFold(x, y) {
+			return false
+		}
+	}
+	return true
+}
+
+func ambiguous(rec canonical.Record, key []string, end *End, links []store.Link) error {
+	var ids []string
+	for _, l := range links {
+		ids = append(ids, l.ExternalID)
+	}
+	return &hub.Error{Kind: hub.Exists, Code: "match.ambiguous", Field: strings.Join(key, "+"),
+		Message: fmt.Sprintf("%s has %d records with the same %s: %s.", end.Conn.ID, len(links), strings.Join(key, " and "), strings.Join(ids, ", ")),
+		Hint:    "Merge them there, or say which one it is, then retry."}
+}
+
+// writeStep writes one record, or one per item, to each role that the deployment has.
+func (r *run) writeStep(p *workflow.Plan) error {
+	if p.Each == nil {
+		res, err := r.compose(p, p.Name, "")
+		if err != nil {
+			return err
+		}
+		return r.writeAll(p, p.Name, res)
+	}
+	v, err := p.Each.EvalAt(r.flow.Place, r.vars)
+	if err != nil {
+		return err
+	}
+	items, _ := v.([]any)
+	defer delete(r.vars, "item")
+	for _, item := range items {
+		r.vars["item"] = item
+		key, err := p.Key.EvalAt(r.flow.Place, r.vars)
+		if err != nil {
+			return err
+		}
+		res, err := r.compose(p, "", fmt.Sprint(key))
+		if err != nil {
+			return err
+		}
+		if err := r.writeAll(p, "", res); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
+	for _, role := range p.To {
+		end := r.flow.Roles[role]
+		if end == nil {
+			continue // an optional role that this deployment goes without
+		}
+		if err := r.write(p, end, res); err != nil {
+			return err
+		}
+	}
+	if name != "" {
+		r.keep(name, res)
+	}
+	return nil
+}
+
+// compose makes the canonical record that a step writes: an earlier result with fields changed, or
+// a new one that belongs to the triggering record.
+func (r *run) compose(p *workflow.Plan, name, item string) (*result, error) {
+	res := &result{links: map[string]store.Link{}, record: canonical.Record{Type: p.Record, Fields: map[string]any{}}}
+	if earlier := r.results[name]; name != "" && earlier != nil {
+		res.links = earlier.links
+		res.record.ID = earlier.record.ID
+		for k, v := range earlier.record.Fields {
+			res.record.Fields[k] = v
+		}
+	} else {
+		res.record.ID = hub.RecordIDFor(r.work.Tenant, string(r.results["record"].record.ID), p.Name, item)
+	}
+	for _, f := range p.Set {
+		v, err := r.field(f)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			res.record.Fields[f.Name] = v
+		}
+	}
+	var err error
+	if res.record, err = r.flow.Schemas.Schema(p.Record).Normalise(res.record); err != nil {
+		return nil, err
+	}
+	return res, r.remember(res)
+}
+
+func (r *run) field(f workflow.Field) (any, error) {
+	if f.Program == nil {
+		return f.Literal, nil
+	}
+	v, err := f.Program.EvalAt(r.flow.Place, r.vars)
+	if err != nil || f.RefTo == "" {
+		return v, err
+	}
+	if view, ok := v.(map[string]any); ok { // the referenced record itself stands for the reference
+		id, _ := view["id"].(string)
+		return canonical.Ref{Type: f.RefTo, ID: hub.RecordID(id)}, nil
+	}
+	return v, nil
+}

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"throughline/internal/canonical"
+	"throughline/internal/connector"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/mapping"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+	"throughline/internal/workflow"
+)
+
+// write is one write of one record to one far side, prepared.
+type write struct {
+	run    *run
+	end    *End
+	m      *mapping.Mapping
+	res    *result
+	link   *store.Link // how the record is known there already; nil: not at all
+	op     *connector.Op
+	fields map[string]any // in the vendor's shape
+	intent store.Write
+}
+
+// write brings a record to a far side, once. What stands there already by the same hash costs no
+// call. A write whose outcome is not known from an earlier attempt is settled first.
+func (r *run) write(p *workflow.Plan, end *End, res *result) error {
+	w, err := r.prepare(p, end, res)
+	if err != nil || w == nil {
+		return err
+	}
+	r.pending.Open = []store.Write{w.intent}
+	busy, err := r.commit() // the intent is durable before the call leaves us (R3)
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return w.settle()
+	}
+	return w.send()
+}
+
+// prepare maps the record and decides between create and update; nil where there is nothing to do.
+func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
+	m := end.Mappings[res.record.Type]
+	if m == nil {
+		return nil, r.flow.carries(end.Role, res.record.Type, "written")
+	}
+	link, err := r.linkIn(end, res)
+	if err != nil {
+		return nil, err
+	}
+	w := &write{run: r, end: end, m: m, res: res, link: link, op: m.Kind.Create}
+	if link != nil {
+		res.links[end.Role] = *link
+		w.op = m.Kind.Update
+	}
+	if w.op == nil {
+		return nil, nil // it is there, and this far side lets nobody change it
+	}
+	plain, err := m.Write(end.context(r.work.Tenant, r.resolve(end)), res.record, link == nil)
+	if err != nil {
+		return nil, err
+	}
+	body, err := canonical.Encode(plain)
+	if err != nil {
+		return nil, err
+	}
+	w.fields = end.Conn.Connector.Fields(plain)
+	hash := canonical.Hash(body)
+	if link != nil && link.Hash == hash {
+		return nil, nil // unchanged since we wrote it
+	}
+	w.intent = r.intent(p, w, hash, body)
+	return w, nil
+}
+
+// linkIn is how the record is known in a far side: by this run's own doing, or by the ledger.
+func (r *run) linkIn(end *End, res *result) (*store.Link, error) {
+	link, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
+	if err != nil || link != nil {
+		return link, err
+	}
+	if l, ok := res.links[end.Role]; ok && l.ExternalID != "" {
+		return &l, nil
+	}
+	return nil, nil
+}
+
+func (r *run) resolve(end *End) mapping.Resolve {
+	return func(ref canonical.Ref) (string, bool, error) {
+		for _, res := range r.results {
+			if l, ok := res.links[end.Role]; ok && res.record.ID == ref.ID && l.ExternalID != "" {
+				return l.ExternalID, true, nil
+			}
+		}
+		link, err := r.tenant.Link(r.ctx, ref.ID, end.Conn.ID)
+		if err != nil || link == nil {
+			return "", false, err
+		}
+		return link.ExternalID, true, nil
+	}
+}
+
+func (r *run) intent(p *workflow.Plan, w *write, hash string, body []byte) store.Write {
+	writes := int64(0)
+	if w.link != nil {
+		writes = w.link.Writes
+	}
+	key := string(hub.RecordIDFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), w.op.Name, hash, fmt.Sprint(writes)))
+	return store.Write{OpKey: "op" + key[3:], Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key, Step: p.Name, Record: w.res.record.ID,
+		Connection: w.end.Conn.ID, Operation: w.op.Name, Class: hub.WriteClass(w.op.Write.Class), Hash: hash, Body: body, Started: r.e.Now()}
+}
+
+// send makes the call and notes what came of it. The outcome is recorded with the run's next
+// durable point; a crash before it is a lost answer like any other.
+func (w *write) send() error {
+	r := w.run
+	vars := remote.Vars{"fields": w.fields, "marker": w.res.record.ID.Marker(), "key": w.intent.OpKey, "record": w.res.record.Fields}
+	if w.link != nil {
+		vars["id"] = w.link.ExternalID
+	}
+	r.class = w.intent.Class
+	answer, err := r.call(w.end, w.op, vars)
+	if err != nil {
+		return w.refused(err)
+	}
+	r.class = ""
+	return w.done(answer.Result)
+}
+
+// done notes a completed write. X is the vendor's record as it answered, as far as it did.
+func (w *write) done(x any) error {
+	r := w.run
+	link, err := w.newLink(x)
+	if err != nil {
+		return err
+	}
+	if link.ExternalID == "" {
+		return &hub.Error{Kind: hub.Uncertain, Code: "write.no_id", Message: fmt.Sprintf("%s answered without saying which record it made.", w.op.Name), Hint: "Look for it there before it is sent again."}
+	}
+	now := r.e.Now()
+	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: "done", Link: link, Ended: now})
+	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record.written",
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
+	r.arrived = append(r.arrived, waitsOn(link.Connection, link.Record))
+	r.writes++
+	w.res.links[w.end.Role] = link
+	return nil
+}
+
+func (w *write) newLink(x any) (store.Link, error) {
+	link := store.Link{Record: w.res.record.ID, Connection: w.end.Conn.ID, Kind: w.m.Kind.Name}
+	if w.link != nil {
+		link = *w.link
+	}
+	settings := w.end.Conn.Settings
+	for _, f := range []struct {
+		read func(any, any) (string, error)
+		into *string
+	}{{w.m.Kind.IDOf, &link.ExternalID}, {w.m.Kind.NumberOf, &link.Number}, {w.m.Kind.LinkOf, &link.URL}} {
+		if x == nil {
+			break
+		}
+		v, err := f.read(x, settings)
+		if err != nil {
+			return link, err
+		}
+		if v != "" && (f.into != &link.ExternalID || w.link == nil) {
+			*f.into = v
+		}
+	}
+	link.Hash, link.Updated = w.intent.Hash, w.run.e.Now()
+	link.Writes++
+	return link, nil
+}
+
+// refused notes a write that did not go through. One whose answer is lost stays open: the next
+// attempt settles it by its class.
+func (w *write) refused(err error) error {
+	r := w.run
+	e := hub.AsError(err)
+	switch {
+	case e == nil:
+		return err
+	case e.Kind == hub.Exists && w.link == nil && w.m.Kind.Find["marker"] != nil:
+		if found, findErr := w.find(); findErr != nil {
+			return findErr
+		} else if found != nil {
+			return w.done(found) // it is ours: an earlier create went through after all
+		}
+	case e.Kind == hub.Uncertain && w.intent.Class != hub.ClassX:
+		return err
+	}
+	state := "refused"
+	if e.Kind == hub.Uncertain {
+		state = "uncertain"
+	}
+	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: state, Message: e.Message, Ended: r.e.Now()})
+	return err
+}
+
+// settle deals with a record that has a write of unknown outcome: another flow's is waited for, our
+// own is settled by its class (R3).
+func (w *write) settle() error {
+	r := w.run
+	open, err := r.tenant.OpenWrite(r.ctx, w.res.record.ID, w.end.Conn.ID)
+	if err != nil {
+		return err
+	}
+	if open == nil { // it was closed this moment: look again
+		return &pause{until: r.e.Now(), reason: "Another flow has just written this record."}
+	}
+	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
+		return &pause{on: waitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
+	}
+	w.intent.OpKey, r.class = open.OpKey, open.Class
+	switch open.Class {
+	case hub.ClassK, hub.ClassU:
+		if open.Hash != w.intent.Hash {
+			return w.supersede(open)
+		}
+		return w.send()
+	case hub.ClassS:
+		return w.search(open)
+	}
+	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation),
+		Hint: "Look there; then mark it as written, or send it again."}
+}
+
+// supersede repeats what the record's older form was sent with before the newer one follows: the
+// key or id that protects the repeat belongs to the old body.
+func (w *write) supersede(open *store.Write) error {
+	old := *w
+	old.intent = *open
+	body, err := decodeFields(open.Body)
+	if err != nil {
+		return err
+	}
+	old.fields = w.end.Conn.Connector.Fields(body)
+	if err := old.send(); err != nil {
+		return err
+	}
+	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
+}
+
+// search looks for what a create with a lost answer has left. Not found means not created only once
+// the far side's search can be trusted to show it.
+func (w *write) search(open *store.Write) error {
+	r := w.run
+	if w.link != nil {
+		return w.send() // an update sets the same again
+	}
+	found, err := w.find()
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		if open.Hash != w.intent.Hash {
+			w.intent.Hash = open.Hash // what stands there is the older form; the next run updates it
+		}
+		return w.done(found)
+	}
+	trusted := open.Started.Add(w.op.Write.Lag.D)
+	if now := r.e.Now(); now.Before(trusted) {
+		return &pause{until: trusted, reason: "Waits until the far side's search would show what was sent."}
+	}
+	return w.resend()
+}
+
+// resend opens the intent anew, so that its age tells when it was last sent.
+func (w *write) resend() error {
+	r := w.run
+	w.intent.Started = r.e.Now()
+	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: "refused", Message: "was never made", Ended: r.e.Now()})
+	r.pending.Open = []store.Write{w.intent}
+	busy, err := r.commit()
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return &pause{until: r.e.Now().Add(time.Second), reason: "Another flow is writing this record."}
+	}
+	return w.send()
+}
+
+// find looks for the record by its marker; nil where there is none.
+func (w *write) find() (any, error) {
+	op := w.m.Kind.Find["marker"]
+	marker := w.res.record.ID.Marker()
+	answer, err := w.run.call(w.end, op, remote.Vars{"marker": marker, "value": marker, "record": w.res.record.Fields, "fields": w.fields})
+	if hub.KindOf(err) == hub.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	items := answer.Items()
+	if len(items) == 0 {
+		return nil, nil
+	}
+	return items[0], nil
+}
+
+func decodeFields(body []byte) (map[string]any, error) {
+	v, err := exact.DecodeJSON(body)
+	if err != nil {
+		return nil, fmt.Errorf("read the body of an open write: %w", err)
+	}
+	fields, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the body of an open write is no object")
+	}
+	return fields, nil
+}

@@ -1,0 +1,240 @@
+// Package remote makes one call of one operation on one connection: it logs in where that is
+// needed, keeps to the vendor's limits, stops calling a far side that does not answer, and says of
+// every failure whose turn it is (hub.Error). It is the only room that turns HTTP into kinds.
+//
+// It never retries a write and never waits: what has to wait comes back as Throttled with the time
+// to wait, and package engine sets the run aside.
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"throughline/internal/connector"
+	"throughline/internal/hub"
+)
+
+// Sender sends one request and reads the whole answer. An error is a *hub.Error of kind Unavailable
+// where nothing can have left us, and Uncertain where it may have (package egress).
+type Sender interface {
+	Send(ctx context.Context, method, url string, header map[string]string, body []byte, hostSuffix string) (status int, answer http.Header, data []byte, err error)
+}
+
+// Sessions keeps what a login gave, sealed and shared by all nodes.
+type Sessions interface {
+	// Load reads the session and its version; nil where there is none.
+	Load(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID) (session map[string]any, version int64, err error)
+	// Save keeps a new session unless another node was first; won is false then.
+	Save(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, version int64, session map[string]any) (won bool, err error)
+}
+
+// Connection is a tenant's link to an account, opened: settings and secrets in clear, in memory only.
+type Connection struct {
+	Tenant    hub.TenantID
+	ID        hub.ConnectionID
+	Connector *connector.Connector
+	Settings  map[string]any
+	Secret    map[string]any
+
+	mu      sync.Mutex // single-flight of logins in this process
+	session map[string]any
+	version int64
+	loaded  bool
+	limits  *buckets
+	breaker breaker
+}
+
+// Client makes calls.
+type Client struct {
+	send     Sender
+	sessions Sessions
+	now      func() time.Time
+}
+
+// New makes a client.
+func New(send Sender, sessions Sessions, now func() time.Time) *Client {
+	return &Client{send: send, sessions: sessions, now: now}
+}
+
+// Vars are the variables of a call's expressions (docs/connectors.md); settings are added.
+type Vars map[string]any
+
+// Call sends the operation and reads the answer. Before it returns Throttled or Unavailable nothing
+// has happened at the far side; after Uncertain nobody knows.
+func (c *Client) Call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
+	now := c.now()
+	if err := conn.breaker.allow(now); err != nil {
+		return nil, err
+	}
+	if wait := conn.buckets(now).take(op.Class, now); wait > 0 {
+		return nil, &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The connection's limit is used up for now.", After: wait}
+	}
+	answer, err := c.authorised(ctx, conn, op, vars)
+	conn.breaker.saw(err, c.now())
+	if e := hub.AsError(err); e != nil && e.Kind == hub.Throttled {
+		conn.buckets(now).hold(op.Class, c.now().Add(max(e.After, time.Second)))
+	}
+	return answer, err
+}
+
+// authorised calls with the session, and once more with a new one where the far side no longer
+// takes it: such an answer means that nothing was done.
+func (c *Client) authorised(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
+	if !conn.Connector.NeedsSession() {
+		return c.once(ctx, conn, op, vars, nil)
+	}
+	session, version, err := c.session(ctx, conn, -1)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.once(ctx, conn, op, vars, session)
+	if e := hub.AsError(err); e == nil || e.Code != "far.session_expired" {
+		return answer, err
+	}
+	if session, _, err = c.session(ctx, conn, version); err != nil {
+		return nil, err
+	}
+	return c.once(ctx, conn, op, vars, session)
+}
+
+func (c *Client) once(ctx context.Context, conn *Connection, op *connector.Op, vars Vars, session map[string]any) (*connector.Answer, error) {
+	all := conn.vars(vars)
+	all["session"] = session
+	request, err := conn.Connector.Request(op, all)
+	if err != nil {
+		return nil, err
+	}
+	all["secret"] = conn.Secret
+	if err := conn.Connector.Authorise(&request, all); err != nil {
+		return nil, err
+	}
+	delete(all, "secret")
+	return c.exchange(ctx, conn, request, all)
+}
+
+func (conn *Connection) vars(vars Vars) map[string]any {
+	all := make(map[string]any, len(vars)+3)
+	for k, v := range vars {
+		all[k] = v
+	}
+	all["settings"] = conn.Settings
+	return all
+}
+
+func (c *Client) exchange(ctx context.Context, conn *Connection, r connector.Request, vars map[string]any) (*connector.Answer, error) {
+	suffix, err := conn.hostSuffix(vars)
+	if err != nil {
+		return nil, err
+	}
+	status, header, body, err := c.send.Send(ctx, r.Method, r.URL, r.Header, r.Body, suffix)
+	if err != nil {
+		return nil, lost(r.Op, err)
+	}
+	return conn.Connector.Read(r.Op, vars, status, header, body, c.now())
+}
+
+// lost: a read that got no answer has done no harm and may be repeated.
+func lost(op *connector.Op, err error) error {
+	e := hub.AsError(err)
+	if e == nil {
+		return fmt.Errorf("%s: %w", op.Name, err)
+	}
+	told := *e
+	told.Message = op.Name + ": " + e.Message
+	if op.Write == nil && e.Kind == hub.Uncertain {
+		told.Kind = hub.Unavailable
+	}
+	return &told
+}
+
+// hostSuffix is the host beyond which credentials never go.
+func (conn *Connection) hostSuffix(vars map[string]any) (string, error) {
+	host, err := conn.Connector.Host(vars)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(host)
+	if err != nil {
+		return "", &hub.Error{Kind: hub.Invalid, Code: "connection.host", Message: fmt.Sprintf("%q is no address.", host), Hint: "Correct the connection's settings."}
+	}
+	return u.Hostname(), nil
+}
+
+// session is the connection's session; with stale set to the version that the far side refused, a
+// new one. One login at a time per process, and one winner over all nodes.
+func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (map[string]any, int64, error) {
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	if !conn.loaded || conn.version == stale {
+		s, v, err := c.sessions.Load(ctx, conn.Tenant, conn.ID)
+		if err != nil {
+			return nil, 0, err
+		}
+		conn.session, conn.version, conn.loaded = s, v, true
+	}
+	if conn.session != nil && conn.version != stale {
+		return conn.session, conn.version, nil
+	}
+	return c.login(ctx, conn)
+}
+
+func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, int64, error) {
+	vars := conn.vars(nil)
+	vars["secret"], vars["session"] = conn.Secret, conn.session
+	request, err := conn.Connector.Login(vars)
+	if err != nil {
+		return nil, 0, err
+	}
+	answer, err := c.exchange(ctx, conn, request, vars)
+	if err != nil {
+		return nil, 0, loginFailed(err)
+	}
+	session, err := conn.Connector.Session(answer, conn.session)
+	if err != nil {
+		return nil, 0, loginFailed(&hub.Error{Kind: hub.Expired, Code: "login.empty", Message: "The login gave no session.", Err: err})
+	}
+	won, err := c.sessions.Save(ctx, conn.Tenant, conn.ID, conn.version, session)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !won {
+		conn.loaded = false // another node was first; its session is as good
+		return session, conn.version, nil
+	}
+	conn.session, conn.version = session, conn.version+1
+	return conn.session, conn.version, nil
+}
+
+// loginFailed turns a refusal into Expired: only a person can renew the connection.
+func loginFailed(err error) error {
+	e := hub.AsError(err)
+	if e == nil {
+		return err
+	}
+	switch e.Kind {
+	case hub.Unavailable, hub.Uncertain:
+		return &hub.Error{Kind: hub.Unavailable, Code: "login.unavailable", Message: "The far side does not answer the login.", Err: err}
+	case hub.Throttled:
+		return err
+	}
+	return &hub.Error{Kind: hub.Expired, Code: "login.refused", Message: "The far side refuses the login.",
+		Hint: "Check the connection's credentials, then retry.", Err: err}
+}
+
+// JSON is a session or a secret from its sealed text.
+func JSON(data []byte) (map[string]any, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, errors.New("not a JSON object")
+	}
+	return m, nil
+}
