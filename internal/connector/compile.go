@@ -91,6 +91,7 @@ type Op struct {
 	body    *tree
 	result  *expr.Program
 	name    *expr.Program
+	page    *Page // of a list
 }
 
 // compiler gathers problems while it compiles.
@@ -202,6 +203,7 @@ func (k *compiler) list(name string, l *List, at *specfile.Template, page *Page)
 	op := k.optional(name+".list", &l.Call, nil, at, "list")
 	out := &ListOp{Op: op, Changed: k.expr(l.Changed, expr.Dyn), Spec: l, Page: page}
 	if page != nil {
+		op.page = page
 		out.Next, out.Last = k.expr(page.Next, expr.Dyn), k.expr(page.Last, expr.Bool)
 	}
 	return out

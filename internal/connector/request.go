@@ -113,6 +113,13 @@ func (c *Connector) Request(op *Op, vars map[string]any) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("%s: query: %w", op.Name, err)
 	}
+	if page, ok := vars["page"].(map[string]any); ok && op.page != nil {
+		if link, _ := page["link"].(string); link != "" {
+			at, query = link, nil
+		} else {
+			query = merged(query, op.page.query(page))
+		}
+	}
 	r := Request{Op: op, Method: op.Method, URL: withQuery(at, query), Header: map[string]string{"Accept": "application/json"}}
 	if err := c.setHeaders(&r, op, vars); err != nil {
 		return Request{}, err
@@ -182,6 +189,16 @@ func (c *Connector) setBody(r *Request, body *tree, form bool, vars map[string]a
 	}
 	r.Body, err = exact.AppendJSON(nil, v)
 	return err
+}
+
+func merged(a, b map[string]string) map[string]string {
+	if a == nil {
+		return b
+	}
+	for k, v := range b {
+		a[k] = v
+	}
+	return a
 }
 
 func withQuery(at string, query map[string]string) string {

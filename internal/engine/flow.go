@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
@@ -21,6 +22,16 @@ type Flow struct {
 	Roles    map[string]*End
 	Answers  map[string]any // parameters
 	Place    *workflow.Place
+	Every    time.Duration // between polls; 0: by webhook only
+	From     time.Time     // nothing before this is touched
+}
+
+// Since is the instant from which a poll reads: its cursor, or the flow's beginning.
+func (f *Flow) Since(cursor string) (time.Time, error) {
+	if cursor == "" {
+		return f.From, nil
+	}
+	return time.Parse(time.RFC3339Nano, cursor)
 }
 
 // End is one role's far side in a flow.

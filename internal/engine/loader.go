@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"throughline/internal/canonical"
+	"throughline/internal/catalog"
+	"throughline/internal/hub"
+	"throughline/internal/mapping"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+	"throughline/internal/workflow"
+)
+
+// Unseal opens what was sealed for a connection.
+type Unseal func(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error)
+
+// Loader opens deployments from the store and the catalogue, and keeps them open: a revision never
+// changes, and a connection is shared by all flows that use it, so that its limits are too.
+type Loader struct {
+	store   *store.Store
+	catalog *catalog.Catalog
+	unseal  Unseal
+
+	mu     sync.Mutex
+	newest map[string]int64
+	flows  map[string]*Flow
+	conns  map[string]*openConn
+}
+
+type openConn struct {
+	stamp int64
+	conn  *remote.Connection
+}
+
+// NewLoader makes a loader.
+func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal) *Loader {
+	return &Loader{store: s, catalog: c, unseal: unseal, newest: map[string]int64{}, flows: map[string]*Flow{}, conns: map[string]*openConn{}}
+}
+
+// Forget makes the loader look again which revision is newest and how connections stand; called
+// when something was applied.
+func (l *Loader) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.newest)
+	clear(l.flows)
+	clear(l.conns)
+}
+
+// Flow opens a revision of a deployment; 0 is the newest.
+func (l *Loader) Flow(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64) (*Flow, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	name := string(tenant) + "/" + string(id)
+	if revision == 0 {
+		revision = l.newest[name]
+	}
+	if f := l.flows[fmt.Sprintf("%s@%d", name, revision)]; f != nil && revision != 0 {
+		return f, nil
+	}
+	d, err := l.deployment(ctx, tenant, id, revision)
+	if err != nil {
+		return nil, err
+	}
+	if revision == 0 {
+		l.newest[name] = d.Revision
+	}
+	f, err := l.open(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	l.flows[fmt.Sprintf("%s@%d", name, d.Revision)] = f
+	return f, nil
+}
+
+func (l *Loader) deployment(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64) (*store.Deployment, error) {
+	t := l.store.Tenant(tenant)
+	if revision != 0 {
+		d, err := t.Deployment(ctx, id, revision)
+		if err == nil && d == nil {
+			err = fmt.Errorf("there is no revision %d of %s", revision, id)
+		}
+		return d, err
+	}
+	list, err := t.Deployments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		if d.ID == id {
+			return &d, nil
+		}
+	}
+	return nil, &hub.Error{Kind: hub.NotFound, Code: "flow.unknown", Message: fmt.Sprintf("There is no flow %q.", id)}
+}
+
+// open compiles a deployment against its connections.
+func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
+	var spec workflow.Spec
+	if err := json.Unmarshal([]byte(d.Spec), &spec); err != nil {
+		return nil, fmt.Errorf("read flow %s@%d: %w", d.ID, d.Revision, err)
+	}
+	conns := map[hub.ConnectionID]store.Connection{}
+	list, err := l.store.Tenant(d.Tenant).Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		conns[c.ID] = c
+	}
+	return l.Compile(ctx, d.Tenant, d.ID, d.Revision, spec, conns)
+}
+
+// Compile makes a flow of a spec and checks it: types, roles, what the connectors can carry. It is
+// what `apply` runs before anything is stored (N4).
+func (l *Loader) Compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection) (*Flow, error) {
+	t, err := l.catalog.Template(spec.Template, spec.Version, spec.Extend)
+	if err != nil {
+		return nil, err
+	}
+	f := &Flow{Tenant: tenant, ID: id, Revision: revision, Template: t, Schemas: l.catalog.Schemas, Roles: map[string]*End{}, Answers: map[string]any{}}
+	for role, name := range spec.Roles {
+		c, ok := conns[hub.ConnectionID(name)]
+		if !ok {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.connection_unknown", Field: "roles." + role, Message: fmt.Sprintf("There is no connection %q.", name), Hint: "Add it under connections:."}
+		}
+		if f.Roles[role], err = l.end(ctx, role, c, spec); err != nil {
+			return nil, err
+		}
+	}
+	for role, need := range t.File.Roles {
+		if need == "required" && f.Roles[role] == nil {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.role_missing", Field: "roles." + role, Message: fmt.Sprintf("The flow needs a connection in the role %s.", role), Hint: "Name one under roles:."}
+		}
+	}
+	for _, p := range t.File.Parameters {
+		if f.Answers[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error()}
+		}
+	}
+	if err := f.schedule(spec); err != nil {
+		return nil, err
+	}
+	packages, err := l.packages(spec)
+	if err != nil {
+		return nil, err
+	}
+	f.Place = &workflow.Place{Values: spec.Values, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
+	return f, f.Check()
+}
+
+// schedule reads when the flow polls and from which day on.
+func (f *Flow) schedule(spec workflow.Spec) (err error) {
+	if spec.Poll != "" {
+		if f.Every, err = time.ParseDuration(strings.ReplaceAll(spec.Poll, " ", "")); err != nil {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.poll", Field: "poll", Message: fmt.Sprintf("%q is no interval.", spec.Poll), Hint: "Write it like 5m or 1h."}
+		}
+	}
+	if spec.From != "" {
+		if f.From, err = time.Parse("2006-01-02", spec.From); err != nil {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.from", Field: "from", Message: fmt.Sprintf("%q is no day.", spec.From), Hint: "Write it like 2026-12-01."}
+		}
+	}
+	return nil
+}
+
+// packages checks the tenant's service packages against their schema.
+func (l *Loader) packages(spec workflow.Spec) (map[string]map[string]any, error) {
+	schema, out := l.catalog.Schemas.Schema("service_package"), map[string]map[string]any{}
+	for code, fields := range spec.Packages {
+		typed, err := schema.Parse(fields)
+		if err != nil {
+			return nil, fmt.Errorf("package %s: %w", code, err)
+		}
+		typed["code"] = code
+		rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
+		if err != nil {
+			return nil, fmt.Errorf("package %s: %w", code, err)
+		}
+		out[code] = rec.Fields
+	}
+	return out, nil
+}
+
+func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec) (*End, error) {
+	system, err := l.catalog.System(c.Connector)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := l.connection(ctx, c, system)
+	if err != nil {
+		return nil, err
+	}
+	return &End{Role: role, Conn: conn, Mappings: system.Mappings, Values: mapping.Values(spec.Values)}, nil
+}
+
+// connection opens a connection once; a changed one is opened anew.
+func (l *Loader) connection(ctx context.Context, c store.Connection, system *catalog.System) (*remote.Connection, error) {
+	name := string(c.Tenant) + "/" + string(c.ID)
+	if open := l.conns[name]; open != nil && open.stamp == c.Updated.UnixMicro() {
+		return open.conn, nil
+	}
+	clear, err := l.unseal(ctx, c.Tenant, c.ID, c.Secret)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := remote.JSON(clear)
+	if err != nil {
+		return nil, fmt.Errorf("the secret of %s: %w", c.ID, err)
+	}
+	settings, err := remote.JSON([]byte(c.Settings))
+	if err != nil {
+		return nil, fmt.Errorf("the settings of %s: %w", c.ID, err)
+	}
+	conn := &remote.Connection{Tenant: c.Tenant, ID: c.ID, Connector: system.Connector, Settings: settings, Secret: secret}
+	l.conns[name] = &openConn{c.Updated.UnixMicro(), conn}
+	return conn, nil
+}
+
+// Connection opens a tenant's connection, for webhooks and single calls.
+func (l *Loader) Connection(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID) (*remote.Connection, error) {
+	c, err := l.store.Tenant(tenant).Connection(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, &hub.Error{Kind: hub.NotFound, Code: "connection.unknown", Message: "There is no such connection."}
+	}
+	system, err := l.catalog.System(c.Connector)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.connection(ctx, *c, system)
+}

@@ -1,0 +1,228 @@
+// Package ingest lets events in: webhooks, and what polls find. It checks where they come from,
+// drops repeats, stores them with the work that follows, and only then says so (R1). What the work
+// is, is decided by the deployments whose trigger asks for the record.
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"throughline/internal/canonical"
+	"throughline/internal/connector"
+	"throughline/internal/engine"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+)
+
+// Ingest is the way in.
+type Ingest struct {
+	store   *store.Store
+	journal *store.Journal
+	loader  *engine.Loader
+	remote  *remote.Client
+	now     func() time.Time
+	newID   func(prefix string) string
+	wake    func()
+
+	mu       sync.Mutex
+	triggers map[hub.TenantID][]*engine.Flow
+}
+
+// New makes an Ingest; wake is called when there is new work.
+func New(s *store.Store, j *store.Journal, l *engine.Loader, r *remote.Client, now func() time.Time, newID func(string) string, wake func()) *Ingest {
+	return &Ingest{store: s, journal: j, loader: l, remote: r, now: now, newID: newID, wake: wake, triggers: map[hub.TenantID][]*engine.Flow{}}
+}
+
+// Forget makes Ingest look again which flows a tenant has.
+func (in *Ingest) Forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	clear(in.triggers)
+}
+
+// Accept takes a delivery on a connection: verified, stored, and only then answered without error.
+func (in *Ingest) Accept(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, d connector.Delivery) (events int, err error) {
+	conn, err := in.loader.Connection(ctx, tenant, id)
+	if err != nil {
+		return 0, err
+	}
+	vars := map[string]any{"settings": conn.Settings, "secret": conn.Secret}
+	if err := conn.Connector.Verify(d, vars, in.now()); err != nil {
+		return 0, err
+	}
+	arrived, err := conn.Connector.Events(d, conn.Settings)
+	if err != nil || len(arrived) == 0 {
+		return 0, err
+	}
+	flows, err := in.flows(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	list := make([]store.Arrival, len(arrived))
+	for i, a := range arrived {
+		if list[i], err = in.arrival(tenant, id, a, flows, "webhook", hub.Interactive); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := in.journal.Accept(ctx, list...); err != nil {
+		return 0, fmt.Errorf("store the delivery: %w", err)
+	}
+	in.wake()
+	return len(list), nil
+}
+
+// arrival is the event with the deployments that want it.
+func (in *Ingest) arrival(tenant hub.TenantID, id hub.ConnectionID, a connector.Arrived, flows []*engine.Flow, source string, lane hub.Lane) (store.Arrival, error) {
+	e := hub.Event{ID: hub.EventID(in.newID("evt")), Tenant: tenant, Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: a.ID},
+		Dedupe: a.Dedupe, Version: a.Version, Source: source, Received: in.now()}
+	if a.Payload != nil {
+		var err error
+		if e.Payload, err = exact.AppendJSON(nil, a.Payload); err != nil {
+			return store.Arrival{}, err
+		}
+	}
+	if e.Dedupe == "" {
+		e.Dedupe = string(e.ID) // the vendor marks no repeats: the hash of what is written will
+	} else {
+		e.Dedupe = a.Kind.Name + "/" + a.ID + "/" + e.Dedupe
+	}
+	out := store.Arrival{Event: e, Lane: lane, RunID: func() hub.RunID { return hub.RunID(in.newID("run")) }}
+	for _, f := range flows {
+		t := f.Template.File.Trigger
+		if end := f.Roles[t.From]; end != nil && end.Conn.ID == id && a.Kind.As == t.Record {
+			out.Deployments = append(out.Deployments, f.ID)
+		}
+	}
+	return out, nil
+}
+
+// flows are the tenant's active flows, newest revisions.
+func (in *Ingest) flows(ctx context.Context, tenant hub.TenantID) ([]*engine.Flow, error) {
+	in.mu.Lock()
+	list, ok := in.triggers[tenant]
+	in.mu.Unlock()
+	if ok {
+		return list, nil
+	}
+	deployments, err := in.store.Tenant(tenant).Deployments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list = []*engine.Flow{}
+	for _, d := range deployments {
+		if d.State == "removed" {
+			continue
+		}
+		f, err := in.loader.Flow(ctx, tenant, d.ID, d.Revision)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	in.mu.Lock()
+	in.triggers[tenant] = list
+	in.mu.Unlock()
+	return list, nil
+}
+
+// PollKey is the key of the row of work that polls for a flow.
+const PollKey = "poll"
+
+// Tick polls for a flow: reads what changed since the cursor, page by page, and stores the events,
+// the cursor and the next tick in one transaction (R5).
+func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	t := f.Template.File.Trigger
+	end := f.Roles[t.From]
+	kind := end.Conn.Connector.KindAs(t.Record)
+	if kind == nil || kind.List == nil {
+		return store.Step{}, &hub.Error{Kind: hub.Invalid, Code: "connector.no_list", Message: fmt.Sprintf("The connector cannot list a %s.", t.Record), Hint: "Let the flow run by webhook."}
+	}
+	value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
+	if err != nil {
+		return store.Step{}, err
+	}
+	since, err := f.Since(value)
+	if err != nil {
+		return store.Step{}, err
+	}
+	items, newest, err := in.changed(ctx, end, kind, since)
+	if err != nil {
+		return store.Step{}, err
+	}
+	step := store.Step{Arrive: make([]store.Arrival, 0, len(items))}
+	for _, x := range items {
+		a, err := in.found(end, kind, x)
+		if err != nil {
+			return store.Step{}, err
+		}
+		arrival, err := in.arrival(w.Tenant, end.Conn.ID, a, []*engine.Flow{f}, "poll", hub.Normal)
+		if err != nil {
+			return store.Step{}, err
+		}
+		step.Arrive = append(step.Arrive, arrival)
+	}
+	now := in.now()
+	step.Cursor = &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}
+	w.State, w.Due, w.Attempts, w.Reason, w.Revision = hub.Later, now.Add(f.Every), 0, "", 0
+	step.Defer = &store.Defer{Work: w}
+	return step, nil
+}
+
+// maxPages bounds one tick; the cursor lets the next one go on.
+const maxPages = 1000
+
+// changed reads the pages of what changed since the cursor, less the overlap, and the newest change.
+func (in *Ingest) changed(ctx context.Context, end *engine.End, kind *connector.Kind, since time.Time) (items []any, newest time.Time, err error) {
+	l := kind.List
+	newest = since
+	pager := l.Pager()
+	for range maxPages {
+		vars := remote.Vars{"since": since.Add(-l.Spec.Overlap.D), "page": pager.Vars()}
+		answer, err := in.remote.Call(ctx, end.Conn, l.Op, vars)
+		if err != nil {
+			return nil, newest, err
+		}
+		page := answer.Items()
+		for _, x := range page {
+			at, err := l.ChangedAt(x)
+			if err != nil {
+				return nil, newest, err
+			}
+			if at.After(newest) {
+				newest = at
+			}
+		}
+		items = append(items, page...)
+		more, err := pager.Next(answer, len(page))
+		if err != nil || !more {
+			return items, newest, err
+		}
+	}
+	return items, newest, nil
+}
+
+// found is an event that a poll makes of a record: repeats are told by version or content.
+func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
+	id, err := kind.IDOf(x, end.Conn.Settings)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	version, err := kind.VersionOf(x)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	body, err := exact.AppendJSON(nil, x)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + canonical.Hash(body)}
+	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
+		a.Payload = x // nothing is missing from it: no second read
+	}
+	return a, nil
+}

@@ -1,0 +1,18 @@
+package workflow
+
+import "throughline/internal/specfile"
+
+// Spec is what a deployment is made of besides its template: which connections play the roles, the
+// answers to the parameters, the tenant's value maps, packages and extensions. It is stored as JSON,
+// one per revision, and never changed afterwards (R9).
+type Spec struct {
+	Template   string                                  `json:"template"`
+	Version    int                                     `json:"version"`
+	Roles      map[string]string                       `json:"roles"`
+	Parameters map[string]any                          `json:"parameters,omitempty"`
+	From       string                                  `json:"from,omitempty"` // nothing before this day is touched
+	Values     map[string]map[string]string            `json:"values,omitempty"`
+	Packages   map[string]map[string]any               `json:"packages,omitempty"`
+	Extend     map[string]specfile.Map[specfile.Value] `json:"extend,omitempty"`
+	Poll       string                                  `json:"poll,omitempty"` // every so long; "" = by webhook only
+}
