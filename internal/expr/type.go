@@ -58,11 +58,24 @@ var words = strings.NewReplacer("google.protobuf.Timestamp", "instant", "timesta
 // Zero reports whether the type was left out.
 func (t Type) Zero() bool { return t.cel == nil }
 
-// accepts reports whether a value of type got may stand where t is wanted.
+// accepts reports whether a value of type got may stand where t is wanted. A map may stand for an
+// object: which fields it has shows when the record is checked.
 func (t Type) accepts(got *cel.Type) bool {
+	return accepts(t.cel, got)
+}
+
+func accepts(want, got *cel.Type) bool {
 	switch got.Kind() {
 	case types.DynKind, types.NullTypeKind, types.TypeParamKind:
 		return true
+	case types.MapKind:
+		if want.Kind() == types.StructKind && !want.HasTrait(arithmetics) {
+			return true
+		}
+	case types.ListKind:
+		if want.Kind() == types.ListKind {
+			return accepts(want.Parameters()[0], got.Parameters()[0])
+		}
 	}
-	return t.cel.IsAssignableType(got)
+	return want.IsAssignableType(got)
 }

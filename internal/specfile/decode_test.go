@@ -236,10 +236,12 @@ func TestProblemsAreOneError(t *testing.T) {
 	var problems Problems
 	problems.Add(Pos{"b.yaml", 2, 1}, "", "second", "")
 	problems.Add(Pos{"a.yaml", 9, 1}, "x", "first", "Do this.")
-	problems.Sort()
 	err := problems.Err()
-	if e := hub.AsError(err); e.Kind != hub.Invalid || e.Field != "x" || e.Message != "a.yaml:9:1: first. (1 more)" || e.Hint != "Do this." {
+	if e := hub.AsError(err); e.Kind != hub.Invalid || e.Message != "a.yaml:9:1: x: first. Do this.\nb.yaml:2:1: second" {
 		t.Errorf("got %#v", e)
+	}
+	if strings.Count(err.Error(), "first") != 1 {
+		t.Errorf("the list is told twice: %s", err)
 	}
 	var list Problems
 	if !errors.As(err, &list) || len(list) != 2 {
@@ -279,7 +281,7 @@ func place(source string, column int) Part {
 
 func TestDuration(t *testing.T) {
 	for in, want := range map[string]time.Duration{
-		"250 ms": 250 * time.Millisecond, "90 s": 90 * time.Second, "2m": 2 * time.Minute, "5 min": 5 * time.Minute,
+		"250 ms": 250 * time.Millisecond, "90 s": 90 * time.Second, "15 sec": 15 * time.Second, "2m": 2 * time.Minute, "5 min": 5 * time.Minute,
 		"1 hour": time.Hour, "1 day": 24 * time.Hour, "60 days": 1440 * time.Hour, "2 weeks": 336 * time.Hour, "0 s": 0,
 	} {
 		t.Run(in, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 type Duration struct{ D time.Duration }
 
 const (
-	unitWords    = "ms|s|seconds?|m|min|minutes?|h|hours?|d|days?|weeks?"
+	unitWords    = "ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|weeks?"
 	durationForm = `^([0-9]+) ?(` + unitWords + `)$`
 	rateForm     = `^([0-9]+) per ([0-9]*) ?(` + unitWords + `)$`
 )
@@ -25,7 +25,7 @@ var (
 
 // units are looked up by their first letters, behind which only the s of the plural may come.
 var units = map[string]time.Duration{
-	"ms": time.Millisecond, "s": time.Second, "second": time.Second,
+	"ms": time.Millisecond, "s": time.Second, "sec": time.Second, "second": time.Second,
 	"m": time.Minute, "min": time.Minute, "minute": time.Minute,
 	"h": time.Hour, "hour": time.Hour,
 	"d": 24 * time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour,

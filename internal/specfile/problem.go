@@ -77,23 +77,21 @@ func (ps Problems) Err() error {
 	return ps.AsError()
 }
 
-// AsError is the error that other rooms understand. The whole list stands in its chain, for
-// errors.As with a Problems; its message tells the first, which is often the cause of others.
+// AsError is the error that other rooms understand; nil when there are no problems. Its message is
+// the whole list, because a person wants to correct everything in one go; errors.As finds the
+// Problems in its chain.
 func (ps Problems) AsError() *hub.Error {
 	if len(ps) == 0 {
 		return nil
 	}
-	first := ps[0]
-	e := &hub.Error{
-		Kind:    hub.Invalid,
-		Code:    "specfile.invalid",
-		Message: first.Pos.String() + ": " + first.Message + ".",
-		Hint:    first.Hint,
-		Field:   first.Path,
-		Err:     ps,
-	}
-	if more := len(ps) - 1; more > 0 {
-		e.Message += fmt.Sprintf(" (%d more)", more)
-	}
-	return e
+	sorted := slices.Clone(ps)
+	sorted.Sort()
+	return &hub.Error{Kind: hub.Invalid, Code: "file.invalid", Message: sorted.Error(), Err: counted{sorted}}
 }
+
+// counted keeps the list in the chain of an error whose message has told it already.
+type counted struct{ list Problems }
+
+func (c counted) Error() string { return fmt.Sprintf("problems: %d", len(c.list)) }
+
+func (c counted) Unwrap() error { return c.list }

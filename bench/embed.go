@@ -1,0 +1,10 @@
+// Package bench holds the definitions with which the product is measured: three connectors and a
+// template for the fixed far side of the comparisons.
+package bench
+
+import "embed"
+
+// Files are the definitions.
+//
+//go:embed connectors templates
+var Files embed.FS

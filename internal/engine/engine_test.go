@@ -1,0 +1,344 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"throughline/bench"
+	"throughline/internal/catalog"
+	"throughline/internal/connector"
+	"throughline/internal/engine"
+	"throughline/internal/hub"
+	"throughline/internal/ingest"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+	"throughline/internal/store/storetest"
+	"throughline/schemas"
+)
+
+// far is the far side of these tests: it creates what it is asked to, counts by marker, and can be
+// told to fail at its nth write.
+type far struct {
+	mu      sync.Mutex
+	deal    map[string]any
+	created map[string][]string // path → markers, in order
+	patched []string
+	calls   int
+	hidden  bool // search finds nothing yet
+	hook    func(n int, when string) (status int, stop bool)
+}
+
+func newFar() *far {
+	return &far{created: map[string][]string{}, deal: map[string]any{"id": "7", "name": "Relaunch", "stage": "Closed Won", "amount": 1200.50, "currency": "EUR",
+		"closeDate": "2026-11-02", "servicePackage": "std", "lineItems": []any{map[string]any{"name": "Discovery", "sku": "D", "hours": 8, "rate": 100}}}}
+}
+
+// Send makes far a remote.Sender without a network.
+func (f *far) Send(ctx context.Context, method, url string, header map[string]string, body []byte, _ string) (int, http.Header, []byte, error) {
+	f.mu.Lock()
+	f.calls++
+	n := f.calls
+	f.mu.Unlock()
+	if f.hook != nil {
+		if status, stop := f.hook(n, "before"); stop {
+			return f.stopped(status)
+		}
+	}
+	rec := httptest.NewRecorder()
+	f.serve(rec, httptest.NewRequest(method, url, bytes.NewReader(body)))
+	if f.hook != nil {
+		if status, stop := f.hook(n, "after"); stop {
+			return f.stopped(status)
+		}
+	}
+	return rec.Code, rec.Result().Header, rec.Body.Bytes(), nil
+}
+
+func (f *far) stopped(status int) (int, http.Header, []byte, error) {
+	switch status {
+	case 0: // the process dies here: the goroutine ends without another word
+		runtime.Goexit()
+	case -1:
+		return 0, nil, nil, &hub.Error{Kind: hub.Uncertain, Code: "egress.lost", Message: "the answer was lost"}
+	}
+	return status, http.Header{}, []byte(`{"message":"no"}`), nil
+}
+
+func (f *far) serve(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.Method == "GET" && strings.HasPrefix(r.URL.Path, "/crm/"):
+		_ = json.NewEncoder(w).Encode(f.deal)
+	case r.Method == "GET":
+		marker := r.URL.Query().Get("externalId")
+		for i, m := range f.created[r.URL.Path] {
+			if m == marker && !f.hidden {
+				fmt.Fprintf(w, `[{"id":"%s-%d"}]`, strings.Trim(strings.ReplaceAll(r.URL.Path, "/", "-"), "-"), i+1)
+				return
+			}
+		}
+		fmt.Fprint(w, "[]")
+	case r.Method == "POST":
+		var body struct{ ExternalID string }
+		data, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(data, &body)
+		f.created[r.URL.Path] = append(f.created[r.URL.Path], body.ExternalID)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, `{"id":"%s-%d"}`, strings.Trim(strings.ReplaceAll(r.URL.Path, "/", "-"), "-"), len(f.created[r.URL.Path]))
+	case r.Method == "PATCH":
+		data, _ := io.ReadAll(r.Body)
+		f.patched = append(f.patched, string(data))
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// house is the product around one store and one far side.
+type house struct {
+	*testing.T
+	clock  *storetest.Clock
+	store  *store.Store
+	far    *far
+	engine *engine.Engine
+	ingest *ingest.Ingest
+	ids    int
+}
+
+func sub(t *testing.T, dir string) fs.FS {
+	t.Helper()
+	f, err := fs.Sub(bench.Files, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func newHouse(t *testing.T) *house {
+	h := &house{T: t, clock: storetest.NewClock(), far: newFar()}
+	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "ledger.db"), h.clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.store = s
+	h.apply()
+	h.start()
+	return h
+}
+
+func (h *house) apply() {
+	h.Helper()
+	settings := `{"url":"http://far.example"}`
+	var conns []store.Connection
+	for _, c := range []string{"crm", "erp", "time"} {
+		conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(c), Connector: "far-" + c, Settings: settings, State: "active", Updated: h.clock.Now()})
+	}
+	spec := `{"template":"won-deal","version":1,"roles":{"crm":"crm","erp":"erp","time":"time"}}`
+	err := h.store.Apply(context.Background(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: spec, Created: h.clock.Now()}}})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) newID(prefix string) string {
+	h.ids++
+	return fmt.Sprintf("%s_%d_%d", prefix, h.clock.Now().UnixNano(), h.ids)
+}
+
+type noSessions struct{}
+
+func (noSessions) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[string]any, int64, error) {
+	return nil, 0, nil
+}
+func (noSessions) Save(context.Context, hub.TenantID, hub.ConnectionID, int64, map[string]any) (bool, error) {
+	return true, nil
+}
+
+// start starts the process anew on the store that is there.
+func (h *house) start() {
+	h.Helper()
+	cat, err := catalog.Load(schemas.Files, []fs.FS{sub(h.T, "connectors")}, []fs.FS{sub(h.T, "templates")})
+	if err != nil {
+		h.Fatal(err)
+	}
+	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil })
+	client := remote.New(h.far, noSessions{}, h.clock.Now)
+	journal := h.store.Journal()
+	h.engine = engine.New(engine.Options{Store: h.store, Journal: journal, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
+		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Lease: time.Hour, Sole: true, Name: "test"})
+	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
+	if err := h.engine.Join(context.Background()); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) win() {
+	h.Helper()
+	n, err := h.ingest.Accept(context.Background(), "t1", "crm", connector.Delivery{Method: "POST", Body: []byte(`{"id":"7"}`)})
+	if err != nil || n != 1 {
+		h.Fatalf("accepted %d events: %v", n, err)
+	}
+}
+
+// drain works until nothing is left to do, letting time pass for what waits.
+func (h *house) drain() {
+	h.Helper()
+	for range 100 {
+		list, err := h.engine.Claim(context.Background(), 10)
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, w := range list {
+			done := make(chan struct{})
+			go func() { defer close(done); h.engine.Carry(context.Background(), w) }()
+			<-done
+		}
+		if len(list) > 0 {
+			continue
+		}
+		due, err := h.store.NextDue(context.Background())
+		if err != nil {
+			h.Fatal(err)
+		}
+		if due.IsZero() {
+			return
+		}
+		h.clock.Add(max(due.Sub(h.clock.Now()), time.Millisecond))
+	}
+	h.Fatal("it never comes to rest")
+}
+
+func (h *house) runs() []store.Run {
+	h.Helper()
+	runs, err := h.store.Tenant("t1").Runs(context.Background(), store.Filter{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return runs
+}
+
+// once checks that everything was created exactly once and written back.
+func (h *house) once() {
+	h.Helper()
+	for _, path := range []string{"/erp/customers", "/erp/projects", "/time/projects"} {
+		if n := len(h.far.created[path]); n != 1 {
+			h.Errorf("%s: %d created, want 1", path, n)
+		}
+	}
+	if len(h.far.patched) == 0 || !strings.Contains(h.far.patched[len(h.far.patched)-1], `"projectNumber":"erp-projects-1"`) {
+		h.Errorf("written back %v", h.far.patched)
+	}
+	runs := h.runs()
+	if len(runs) == 0 || runs[0].Outcome != hub.Written {
+		h.Errorf("runs %+v, want the last one written", runs)
+	}
+}
+
+func TestAWonDealBecomesCustomerAndProject(t *testing.T) {
+	h := newHouse(t)
+	h.win()
+	h.drain()
+	h.once()
+	h.win() // told again: nothing new
+	h.drain()
+	if runs := h.runs(); len(runs) != 2 || runs[0].Outcome != hub.Unchanged {
+		t.Errorf("the second time: %+v", runs)
+	}
+	if n, err := h.store.Tenant("t1").VerifyAudit(context.Background()); err != nil || n != 4 {
+		t.Errorf("audit: %d entries, %v", n, err)
+	}
+}
+
+// TestStoppedAtEveryPoint kills the process before and after each call to the far side in turn and
+// starts it again: nothing is lost, nothing is there twice (N5).
+func TestStoppedAtEveryPoint(t *testing.T) {
+	for _, when := range []string{"before", "after"} {
+		for n := 1; n <= 5; n++ {
+			t.Run(fmt.Sprintf("killed %s call %d", when, n), func(t *testing.T) {
+				h := newHouse(t)
+				h.far.hook = func(call int, at string) (int, bool) { return 0, call == n && at == when }
+				h.win()
+				h.drain()
+				h.far.hook = nil
+				h.start()
+				h.drain()
+				h.once()
+			})
+		}
+	}
+}
+
+// TestLostAnswers: the far side does what it is asked and the answer never arrives, or it refuses.
+func TestLostAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		when   string
+	}{
+		{"the answer is lost after the effect", -1, "after"},
+		{"the request is lost before the effect", -1, "before"},
+		{"a gateway gives up after the effect", 502, "after"},
+		{"the far side is throttled", 429, "before"},
+	} {
+		for n := 1; n <= 5; n++ {
+			t.Run(fmt.Sprintf("%s, call %d", c.name, n), func(t *testing.T) {
+				h := newHouse(t)
+				h.far.hook = func(call int, at string) (int, bool) { return c.status, call == n && at == c.when }
+				h.win()
+				h.drain()
+				h.once()
+			})
+		}
+	}
+}
+
+func TestADealWithoutAmountIsParkedAndRunsAfterTheFix(t *testing.T) {
+	h := newHouse(t)
+	h.far.deal["amount"] = nil
+	h.win()
+	h.drain()
+	tenant := h.store.Tenant("t1")
+	open, err := tenant.Exceptions(context.Background(), store.Filter{State: "open"})
+	if err != nil || len(open) != 1 {
+		t.Fatalf("exceptions %+v, %v", open, err)
+	}
+	if e := open[0]; e.Class != "blocked_by_rule" || e.Field != "amount" || e.Hint != "Enter the amount in the CRM." {
+		t.Errorf("exception %+v", e)
+	}
+	h.far.deal["amount"] = 99
+	if _, err := tenant.CloseException(context.Background(), open[0].ID, "resolved", "retried", true, store.AuditEntry{At: h.clock.Now(), Who: "ana", Action: "exception.retry"}); err != nil {
+		t.Fatal(err)
+	}
+	h.drain()
+	h.once()
+}
+
+func TestALostDealIsFiltered(t *testing.T) {
+	h := newHouse(t)
+	h.far.deal["stage"] = "Closed Lost"
+	h.win()
+	h.drain()
+	if runs := h.runs(); len(runs) != 1 || runs[0].Outcome != hub.Filtered {
+		t.Errorf("runs %+v", runs)
+	}
+}
