@@ -193,6 +193,7 @@ type uniqueSet struct {
 	fold    bool
 	blank   bool
 	message shape
+	refusal string
 }
 
 // key joins the fields; "" when an empty one keeps the row out of the comparison.

@@ -132,6 +132,7 @@ type UniqueSpec struct {
 	Fold    bool           `spec:"fold" doc:"upper and lower case are the same"`
 	Blank   bool           `spec:"blank" doc:"empty values count as well"`
 	Message specfile.Value `spec:"message"`
+	Error   string         `spec:"error" default:"exists" doc:"name of the refusal under errors"`
 }
 
 // MoveSpec is an action that changes the state.
@@ -184,6 +185,8 @@ type RouteSpec struct {
 	Patch  string `spec:"patch"`
 	Delete string `spec:"delete"`
 
+	For     specfile.Map[string]         `spec:"for" doc:"the same for several collections: the piece of the address that {object} stands for, and the collection"`
+	With    specfile.Map[specfile.Value] `spec:"with" doc:"values with a name, for all expressions of the route: with.name"`
 	Do      string                       `spec:"do" enum:"read|list|create|update|upsert|delete|move|batch|answer|login|logout|token|job" default:"answer"`
 	Of      string                       `spec:"of" doc:"collection"`
 	Public  bool                         `spec:"public" doc:"needs no sign-in"`
@@ -210,8 +213,10 @@ type RouteSpec struct {
 
 // FindSpec finds a row by fields.
 type FindSpec struct {
-	When specfile.Expr                `spec:"when"`
-	By   specfile.Map[specfile.Value] `spec:"by,required"`
+	When  specfile.Expr                `spec:"when"`
+	By    specfile.Map[specfile.Value] `spec:"by"`
+	Field specfile.Value               `spec:"field" doc:"the caller names the field; it must be one that no two rows share"`
+	Is    specfile.Value               `spec:"is" doc:"and this is its value"`
 }
 
 // FilterSpec says how a list can be narrowed down. One of the three languages may stand beside
@@ -265,7 +270,10 @@ type PageSpec struct {
 
 // SortSpec says how the caller chooses an order.
 type SortSpec struct {
-	By      specfile.Value       `spec:"by" doc:"field, or list of {by field, descending}"`
+	By      specfile.Value       `spec:"by" doc:"a field, a list of fields (with a leading - downwards), or a list of objects"`
+	Field   string               `spec:"field" default:"field" doc:"in an object: the key that names the field"`
+	Way     string               `spec:"direction" default:"direction" doc:"and the key that names the direction"`
+	Down    string               `spec:"down" default:"DESCENDING"`
 	Fields  specfile.Map[string] `spec:"fields" doc:"the vendor's word: field"`
 	Descend specfile.Expr        `spec:"descend"`
 }

@@ -15,7 +15,7 @@ import (
 var variables = []string{
 	"account", "base", "body", "created", "error", "event", "failures", "fault", "header", "hook", "input", "item",
 	"items", "job", "limit", "method", "now", "old", "page", "path", "query", "raw", "results", "row", "tries",
-	"uri", "url",
+	"uri", "url", "with",
 }
 
 // environment is the expression language as it is spoken in a simulator.yaml.
@@ -27,6 +27,7 @@ func environment() (*expr.Env, error) {
 	return expr.NewEnv(vars, expr.WithFuncs(
 		expr.Func{Name: "row_of", Args: []expr.Type{expr.Text, expr.Dyn}, Result: expr.Dyn, Call: rowOf},
 		expr.Func{Name: "rows_of", Args: []expr.Type{expr.Text, expr.Dyn}, Result: expr.List(expr.Dyn), Call: rowsOf},
+		expr.Func{Name: "fields_of", Args: []expr.Type{expr.Text}, Result: expr.List(expr.Dyn), Call: fieldsOf},
 		expr.Func{Name: "pick", Args: []expr.Type{expr.Dyn, expr.Dyn}, Result: expr.Dyn, Call: pick},
 		expr.Func{Name: "random_id", Args: []expr.Type{expr.Text}, Result: expr.Text, Call: randomID},
 		expr.Func{Name: "hmac_sha256", Args: []expr.Type{expr.Dyn, expr.Dyn, expr.Text}, Result: expr.Text, Call: hmacSHA256},
@@ -63,6 +64,27 @@ func rowsOf(at any, args []any) (any, error) {
 	for _, r := range col.candidates(f, false) {
 		if !r.gone && f.match(r.fields) {
 			list = append(list, r.fields)
+		}
+	}
+	return list, nil
+}
+
+// fieldsOf("deal") describes the fields of a collection, for far sides that tell their schema.
+func fieldsOf(at any, args []any) (any, error) {
+	k := at.(*call).sim.plan.kinds[textOf(args[0])]
+	if k == nil {
+		return nil, fmt.Errorf("there is no collection %v", args[0])
+	}
+	list := make([]any, len(k.names))
+	for i, name := range k.names {
+		f := k.fields[name]
+		enum := make([]any, len(f.Enum))
+		for j, one := range f.Enum {
+			enum[j] = one
+		}
+		list[i] = map[string]any{
+			"name": name, "type": f.Type, "required": f.Required, "enum": enum, "to": f.To, "max": int64(f.Max),
+			"read_only": f.ReadOnly != "no", "unique": k.alone(name),
 		}
 	}
 	return list, nil

@@ -50,7 +50,7 @@ func (c *call) tellOne(spec *webhooks, e *event, op string, r *row, old map[stri
 	}()
 	c.vars["row"], c.vars["old"] = r.fields, orNil(old)
 	for _, change := range changes(e, r.fields, old) {
-		change["op"], change["number"] = op, int64(c.sim.rand.Uint32())
+		change["op"], change["by"], change["number"] = op, c.by, int64(c.sim.rand.Uint32())
 		c.vars["event"] = change
 		if err := c.announce(spec, e, change); err != nil {
 			return err

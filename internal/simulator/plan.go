@@ -73,11 +73,13 @@ type (
 		unless     []named
 	}
 	way struct {
-		when *predicate
-		by   []named
+		when      *predicate
+		by        []named
+		field, is shape
 	}
 	route struct {
 		spec   RouteSpec
+		with   []named
 		scope  []named
 		find   []way
 		take   shape
@@ -116,6 +118,7 @@ type (
 		headers                      []named
 	}
 	sorting struct {
+		spec    SortSpec
 		by      shape
 		fields  map[string]string
 		descend *predicate
@@ -283,7 +286,7 @@ func (k *compiler) kind(e *specfile.Entry[CollectionSpec]) {
 	c.unknown, c.keys, c.state, c.silent, c.shape = spec.Unknown, spec.Keys, spec.State, spec.Silent, spec.Shape
 	c.created, c.updated, c.version, c.key, c.marker = spec.Created, spec.Updated, spec.Version, spec.Key, spec.Marker
 	for _, u := range spec.Unique {
-		c.unique = append(c.unique, uniqueSet{u.By, u.Fold, u.Blank, k.shape(u.Message)})
+		c.unique = append(c.unique, uniqueSet{u.By, u.Fold, u.Blank, k.shape(u.Message), u.Error})
 	}
 	for _, s := range spec.Order {
 		c.order = append(c.order, orderOf(s))

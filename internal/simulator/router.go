@@ -21,9 +21,10 @@ type piece struct {
 	text  string
 	place bool
 	rest  bool
+	name  string // a fixed piece that has a name all the same
 }
 
-func (t *router) add(method, path string, r *route) {
+func (t *router) add(method, path string, fixed map[string]string, r *route) {
 	p := pattern{method: method, route: r}
 	for _, s := range strings.Split(strings.Trim(path, "/"), "/") {
 		one := piece{text: s}
@@ -31,6 +32,9 @@ func (t *router) add(method, path string, r *route) {
 			one = piece{text: s[1 : len(s)-1], place: true}
 			if name, ok := strings.CutSuffix(one.text, "..."); ok {
 				one.text, one.rest = name, true
+			}
+			if text, ok := fixed[one.text]; ok {
+				one = piece{text: text, name: one.text}
 			}
 		}
 		p.pieces = append(p.pieces, one)
@@ -98,6 +102,8 @@ func (p *pattern) values(parts []string) map[string]any {
 			out[one.text] = list
 		case one.place:
 			out[one.text] = unescape(parts[i])
+		case one.name != "":
+			out[one.name] = one.text
 		}
 	}
 	return out

@@ -13,8 +13,21 @@ func (k *compiler) route(spec *RouteSpec) {
 		k.problem(spec.Pos, "routes", "a route needs an address", "write get:, post:, put:, patch: or delete: with a path")
 		return
 	}
+	if len(spec.For) == 0 {
+		k.routeTo(spec, method, path, nil)
+		return
+	}
+	for _, e := range spec.For {
+		one := *spec
+		one.Of = e.Value
+		k.routeTo(&one, method, path, map[string]string{"object": e.Key})
+	}
+}
+
+// routeTo adds one address; fixed are the places whose value is known already.
+func (k *compiler) routeTo(spec *RouteSpec, method, path string, fixed map[string]string) {
 	r := &route{
-		spec: *spec, scope: k.named(spec.Scope), find: k.ways(spec.Find), take: k.shape(spec.Take), set: k.named(spec.Set),
+		spec: *spec, with: k.named(spec.With), scope: k.named(spec.Scope), find: k.ways(spec.Find), take: k.shape(spec.Take), set: k.named(spec.Set),
 		only: k.demands(spec.Only), filter: k.filters(spec.Filter), page: k.pages(spec.Page), sort: k.sorting(spec.Sort),
 		move: k.shape(spec.Move), lock: k.expr(spec.Lock), answer: k.answer(spec.Answer),
 	}
@@ -22,7 +35,7 @@ func (k *compiler) route(spec *RouteSpec) {
 		r.later = &later{l.After.D, k.predicate(l.When), k.shape(l.Location)}
 	}
 	k.routeOf(spec, r)
-	k.plan.router.add(method, path, r)
+	k.plan.router.add(method, path, fixed, r)
 	k.plan.routes = append(k.plan.routes, r)
 }
 
@@ -95,7 +108,7 @@ func (k *compiler) batch(spec *RouteSpec, r *route, kind *kind) {
 func (k *compiler) ways(list []FindSpec) []way {
 	var out []way
 	for _, f := range list {
-		out = append(out, way{k.predicate(f.When), k.named(f.By)})
+		out = append(out, way{k.predicate(f.When), k.named(f.By), k.shape(f.Field), k.shape(f.Is)})
 	}
 	return out
 }
@@ -141,5 +154,5 @@ func (k *compiler) sorting(s *SortSpec) *sorting {
 	if s == nil {
 		return nil
 	}
-	return &sorting{k.shape(s.By), textMap(s.Fields), k.predicate(s.Descend)}
+	return &sorting{*s, k.shape(s.By), textMap(s.Fields), k.predicate(s.Descend)}
 }

@@ -13,6 +13,11 @@ func (c *call) act() (answer, error) {
 			return answer{}, err
 		}
 	}
+	with, err := c.object(c.route.with)
+	if err != nil {
+		return answer{}, err
+	}
+	c.vars["with"] = with
 	if err := c.demand(c.route.only); err != nil {
 		return answer{}, err
 	}
@@ -98,6 +103,9 @@ func (c *call) lookup(col *collection, w way) (*row, error) {
 		}
 		return col.rows[textOf(v)], nil
 	}
+	if w.field != nil {
+		return c.lookupNamed(col, w)
+	}
 	f := allOf{}
 	for _, one := range w.by {
 		v, err := one.value.value(c)
@@ -110,6 +118,31 @@ func (c *call) lookup(col *collection, w way) (*row, error) {
 		f = append(f, &condition{path: splitPath(one.name), op: "eq", value: v, fold: true})
 	}
 	return col.find(f), nil
+}
+
+// lookupNamed finds by a field that the caller names.
+func (c *call) lookupNamed(col *collection, w way) (*row, error) {
+	name, err := w.field.value(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := w.is.value(c)
+	if err != nil {
+		return nil, err
+	}
+	if name == col.kind.idField {
+		return col.rows[textOf(v)], nil
+	}
+	if !col.kind.alone(textOf(name)) {
+		return nil, &refusal{name: "invalid", code: "not_unique", entity: col.kind.name,
+			faults: []fault{{field: textOf(name), code: "not_unique", value: v}}}
+	}
+	return col.find(&condition{path: splitPath(textOf(name)), op: "eq", value: v, fold: true}), nil
+}
+
+// alone says that no two rows share the field.
+func (k *kind) alone(name string) bool {
+	return slices.ContainsFunc(k.unique, func(u uniqueSet) bool { return len(u.by) == 1 && u.by[0] == name })
 }
 
 func within(fields, scope map[string]any) bool {
@@ -417,23 +450,33 @@ func (c *call) sorting() ([]sortKey, error) {
 	}
 	var order []sortKey
 	for _, one := range list {
-		key := sortKey{descend: descend}
-		if m, ok := one.(map[string]any); ok {
-			key.descend = m["descend"] == true
-			one = m["field"]
-		}
-		key.field = textOf(one)
-		if len(s.fields) > 0 {
-			field, ok := s.fields[key.field]
-			if !ok {
-				return nil, &refusal{name: "invalid", code: "sort", message: "cannot sort by " + key.field,
-					faults: []fault{{field: key.field, code: "unknown_field"}}}
-			}
-			key.field = field
+		key, err := s.key(one, descend)
+		if err != nil {
+			return nil, err
 		}
 		order = append(order, key)
 	}
 	return order, nil
+}
+
+// key reads one wish: "name", "-name" or {name and direction}.
+func (s *sorting) key(v any, descend bool) (sortKey, error) {
+	key := sortKey{descend: descend}
+	if m, ok := v.(map[string]any); ok {
+		key.descend = m[s.spec.Way] == s.spec.Down
+		v = m[s.spec.Field]
+	}
+	name, down := strings.CutPrefix(textOf(v), "-")
+	key.field, key.descend = name, key.descend || down
+	if len(s.fields) == 0 {
+		return key, nil
+	}
+	field, ok := s.fields[name]
+	if !ok {
+		return key, &refusal{name: "invalid", code: "sort", faults: []fault{{field: name, code: "unknown_field"}}}
+	}
+	key.field = field
+	return key, nil
 }
 
 // doMove changes the state, as a button in the far side's screen does.

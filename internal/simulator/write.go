@@ -106,7 +106,7 @@ func (c *call) unique(col *collection, self *row, fields map[string]any) error {
 			return err
 		}
 	}
-	return &refusal{name: "exists", code: "duplicate", entity: col.kind.name, id: other.id, faults: []fault{f}}
+	return &refusal{name: set.refusal, code: "duplicate", entity: col.kind.name, id: other.id, faults: []fault{f}}
 }
 
 // rules refuse a write or change it.

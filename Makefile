@@ -1,0 +1,27 @@
+# make            build the program
+# make check      what CI runs: format, vet, tests on SQLite and PostgreSQL
+# make bench      the benchmarks of the hot paths
+
+GO ?= go
+export CGO_ENABLED = 0
+
+.PHONY: all build check fmt vet test bench
+
+all: build
+
+build:
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/throughline ./cmd/throughline
+
+check: fmt vet test
+
+fmt:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+test:
+	scripts/with-postgres $(GO) test -timeout 20m ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...

@@ -1,0 +1,162 @@
+// Package control is every use case that a person asks for: permission, check, change, audit. The
+// API, the console and the commands call it; it calls nothing that works by itself.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"throughline/internal/access"
+	"throughline/internal/catalog"
+	"throughline/internal/engine"
+	"throughline/internal/hub"
+	"throughline/internal/store"
+)
+
+// Control offers the use cases.
+type Control struct {
+	store   *store.Store
+	catalog *catalog.Catalog
+	loader  *engine.Loader
+	secrets Secrets
+	now     func() time.Time
+	changed func() // something was applied, or there is new work
+}
+
+// New makes a Control.
+func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, now func() time.Time, changed func()) *Control {
+	return &Control{store: s, catalog: c, loader: l, secrets: secrets, now: now, changed: changed}
+}
+
+// Runs lists a customer's ended runs.
+func (c *Control) Runs(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Run, error) {
+	if err := by.May(access.See, tenant); err != nil {
+		return nil, err
+	}
+	return c.store.Tenant(tenant).Runs(ctx, f)
+}
+
+// Exceptions lists a customer's exceptions.
+func (c *Control) Exceptions(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Exception, error) {
+	if err := by.May(access.See, tenant); err != nil {
+		return nil, err
+	}
+	return c.store.Tenant(tenant).Exceptions(ctx, f)
+}
+
+// The ways to resolve an exception.
+const (
+	Retry   = "retry"   // run it again on fresh data
+	Ignore  = "ignore"  // leave it as it is
+	Approve = "approve" // say yes to what was asked, and go on
+)
+
+// ResolveException closes an exception; retry and approve put its run back to work. Doing it twice
+// does it once.
+func (c *Control) ResolveException(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ExceptionID, how, reason string) error {
+	if err := by.May(access.ResolveExceptions, tenant); err != nil {
+		return err
+	}
+	state := map[string]string{Retry: "resolved", Ignore: "ignored", Approve: "approved"}[how]
+	if state == "" {
+		return &hub.Error{Kind: hub.Invalid, Code: "exception.action", Message: fmt.Sprintf("%q is no way to resolve an exception.", how), Hint: "Use retry, ignore or approve."}
+	}
+	t := c.store.Tenant(tenant)
+	e, err := t.Exception(ctx, id)
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		return &hub.Error{Kind: hub.NotFound, Code: "exception.unknown", Message: "There is no such exception."}
+	}
+	if how == Ignore && reason == "" {
+		return &hub.Error{Kind: hub.Invalid, Code: "exception.reason_missing", Field: "reason", Message: "To ignore an exception needs a reason.", Hint: "Say why it may stay as it is."}
+	}
+	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
+		return err
+	}
+	c.changed()
+	return nil
+}
+
+// KnownRecord is a canonical record with where it is known.
+type KnownRecord struct {
+	store.Record
+	Links []store.Link
+}
+
+// Records searches a customer's records by type and by any name, id or number.
+func (c *Control) Records(ctx context.Context, by access.Principal, tenant hub.TenantID, recordType, text string, limit int) ([]KnownRecord, error) {
+	if err := by.May(access.See, tenant); err != nil {
+		return nil, err
+	}
+	t := c.store.Tenant(tenant)
+	list, err := t.Records(ctx, recordType, text, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]KnownRecord, len(list))
+	for i, r := range list {
+		links, err := t.Links(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = KnownRecord{r, links}
+	}
+	return out, nil
+}
+
+// Explained is a write of a record, with the rule behind each field that was sent.
+type Explained struct {
+	Write store.Write
+	Sent  map[string]any
+	Rules []Rule
+}
+
+// Rule is the rule that made a field, and where it stands.
+type Rule struct {
+	Field  string `json:"field"`
+	Rule   string `json:"rule"`
+	Source string `json:"source"`
+}
+
+// Explain tells for a record what was written where, by which rule, from which run's input.
+func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.RecordID) ([]Explained, error) {
+	if err := by.May(access.See, tenant); err != nil {
+		return nil, err
+	}
+	t := c.store.Tenant(tenant)
+	rec, err := t.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if rec == nil {
+		return nil, &hub.Error{Kind: hub.NotFound, Code: "record.unknown", Message: "There is no such record."}
+	}
+	writes, err := t.Writes(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var out []Explained
+	for _, w := range writes {
+		e := Explained{Write: w}
+		if err := json.Unmarshal(w.Body, &e.Sent); err != nil {
+			return nil, fmt.Errorf("read what was sent: %w", err)
+		}
+		conn, err := t.Connection(ctx, w.Connection)
+		if err != nil {
+			return nil, err
+		}
+		if conn != nil {
+			if system, err := c.catalog.System(conn.Connector); err == nil && system.Mappings[rec.Type] != nil {
+				for _, why := range system.Mappings[rec.Type].Explain() {
+					e.Rules = append(e.Rules, Rule(why))
+				}
+			}
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}

@@ -1,0 +1,275 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"throughline/internal/access"
+	"throughline/internal/hub"
+	"throughline/internal/ingest"
+	"throughline/internal/specfile"
+	"throughline/internal/store"
+	"throughline/internal/workflow"
+)
+
+// CustomerFile is what `apply` takes: a customer, described.
+type CustomerFile struct {
+	Pos         specfile.Pos
+	Customer    string                       `spec:"customer,required" pattern:"^[a-z][a-z0-9-]*$"`
+	Name        string                       `spec:"name,required"`
+	Zone        string                       `spec:"zone" default:"UTC" doc:"IANA time zone: Europe/Amsterdam"`
+	Currency    string                       `spec:"currency" default:"EUR" pattern:"^[A-Z]{3}$"`
+	Connections specfile.Map[ConnectionSpec] `spec:"connections,required"`
+	Packages    specfile.Map[specfile.Value] `spec:"packages" doc:"service packages: code, then name, tasks, milestones"`
+	Flows       specfile.Map[FlowSpec]       `spec:"flows,required"`
+}
+
+// ConnectionSpec is one connection.
+type ConnectionSpec struct {
+	Pos       specfile.Pos
+	Connector string            `spec:"connector,required" doc:"name or name@major"`
+	Settings  map[string]string `spec:"settings"`
+	Secret    string            `spec:"secret" doc:"env:NAME or file:PATH, a JSON object"`
+}
+
+// FlowSpec is one deployment.
+type FlowSpec struct {
+	Pos        specfile.Pos
+	Template   string                                  `spec:"template,required" doc:"name@version"`
+	Roles      map[string]string                       `spec:"roles,required"`
+	Parameters specfile.Map[specfile.Value]            `spec:"parameters"`
+	From       string                                  `spec:"from" doc:"nothing before this day is touched" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
+	Poll       string                                  `spec:"poll" doc:"look for changes every so long: 5m; without it by webhook only"`
+	Values     map[string]map[string]string            `spec:"values"`
+	Extend     map[string]specfile.Map[specfile.Value] `spec:"extend"`
+	State      string                                  `spec:"state" enum:"active|paused" default:"active"`
+}
+
+// Secrets resolves references to secrets and seals what they hold.
+type Secrets interface {
+	Resolve(ref string) ([]byte, error)
+	Seal(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, clear []byte) ([]byte, error)
+	Open(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error)
+}
+
+// Change is one line of a difference: what applying a file would do.
+type Change struct {
+	What string `json:"what"` // "connection crm"
+	Does string `json:"does"` // add, change, unchanged
+}
+
+// Plan reads a customer file and says what it would change, after checking everything that can be
+// checked without the far sides: types, roles, what connectors can carry.
+func (c *Control) Plan(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, *store.Setup, error) {
+	f := &CustomerFile{}
+	if err := specfile.Decode(name, data, f).Err(); err != nil {
+		return nil, nil, err
+	}
+	tenant := hub.TenantID(f.Customer)
+	if err := by.May(access.ApplyCustomers, tenant); err != nil {
+		return nil, nil, err
+	}
+	if _, err := time.LoadLocation(f.Zone); err != nil {
+		return nil, nil, &hub.Error{Kind: hub.Invalid, Code: "customer.zone", Field: "zone", Message: fmt.Sprintf("There is no time zone %q.", f.Zone), Hint: "Write it like Europe/Amsterdam."}
+	}
+	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{},
+		setup: &store.Setup{Customer: store.Customer{ID: tenant, Name: f.Name, Zone: f.Zone, Currency: f.Currency, Created: c.now()}}}
+	for _, step := range []func(context.Context) error{p.connections, p.flows} {
+		if err := step(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	return p.changes, p.setup, nil
+}
+
+// Apply makes what Plan found. Applying a file twice changes nothing the second time.
+func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, error) {
+	changes, setup, err := c.Plan(ctx, by, name, data)
+	if err != nil || !slices.ContainsFunc(changes, func(ch Change) bool { return ch.Does != "unchanged" }) {
+		return changes, err
+	}
+	for _, ch := range changes {
+		if ch.Does != "unchanged" {
+			setup.Audit = append(setup.Audit, by.Entry(c.now(), "customer.apply", ch.What, ch.Does))
+		}
+	}
+	if err := c.store.Apply(ctx, *setup); err != nil {
+		return nil, err
+	}
+	c.changed()
+	return changes, nil
+}
+
+type planner struct {
+	c       *Control
+	by      access.Principal
+	file    *CustomerFile
+	tenant  hub.TenantID
+	now     time.Time
+	conns   map[hub.ConnectionID]store.Connection // as they will be
+	setup   *store.Setup
+	changes []Change
+}
+
+func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
+
+func (p *planner) connections(ctx context.Context) error {
+	old := map[hub.ConnectionID]store.Connection{}
+	list, err := p.c.store.Tenant(p.tenant).Connections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		old[c.ID], p.conns[c.ID] = c, c
+	}
+	for _, e := range p.file.Connections {
+		before, there := old[hub.ConnectionID(e.Key)]
+		next, same, err := p.connection(ctx, e, before)
+		if err != nil {
+			return fmt.Errorf("%s: connection %s: %w", e.Pos, e.Key, err)
+		}
+		p.conns[next.ID] = next
+		switch {
+		case !there:
+			p.note("connection "+e.Key, "add")
+		case same:
+			p.note("connection "+e.Key, "unchanged")
+			continue
+		default:
+			p.note("connection "+e.Key, "change")
+		}
+		p.setup.Connections = append(p.setup.Connections, next)
+	}
+	return nil
+}
+
+func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpec], before store.Connection) (c store.Connection, same bool, err error) {
+	system, err := p.c.catalog.System(e.Value.Connector)
+	if err != nil {
+		return c, false, err
+	}
+	settings := maps.Clone(e.Value.Settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	for _, s := range system.Connector.File.Settings {
+		if settings[s.Key] == "" && s.Value.Default != "" {
+			settings[s.Key] = s.Value.Default
+		}
+		if s.Value.Needed && settings[s.Key] == "" {
+			return c, false, &hub.Error{Kind: hub.Invalid, Code: "connection.setting_missing", Field: "settings." + s.Key, Message: fmt.Sprintf("%s needs %s.", e.Value.Connector, s.Key), Hint: s.Value.About}
+		}
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return c, false, err
+	}
+	c = store.Connection{Tenant: p.tenant, ID: hub.ConnectionID(e.Key), Connector: e.Value.Connector, Version: system.Connector.File.Version,
+		Settings: string(text), Secret: before.Secret, State: "active", Updated: p.now}
+	sameSecret, err := p.secret(ctx, e.Value.Secret, &c, before)
+	same = sameSecret && before.Connector == c.Connector && before.Version == c.Version && before.Settings == c.Settings && before.State == c.State
+	if same {
+		c = before
+	}
+	return c, same, err
+}
+
+// secret seals the secret anew where it differs from the one that is sealed.
+func (p *planner) secret(ctx context.Context, ref string, c *store.Connection, before store.Connection) (same bool, err error) {
+	clear := []byte("{}")
+	if ref != "" {
+		if clear, err = p.c.secrets.Resolve(ref); err != nil {
+			return false, err
+		}
+	}
+	if len(before.Secret) > 0 {
+		had, err := p.c.secrets.Open(ctx, p.tenant, c.ID, before.Secret)
+		if err == nil && bytes.Equal(had, clear) {
+			return true, nil
+		}
+	}
+	c.Secret, err = p.c.secrets.Seal(ctx, p.tenant, c.ID, clear)
+	return false, err
+}
+
+func (p *planner) flows(ctx context.Context) error {
+	old := map[hub.DeploymentID]store.Deployment{}
+	list, err := p.c.store.Tenant(p.tenant).Deployments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		old[d.ID] = d
+	}
+	packages, err := p.packages()
+	if err != nil {
+		return err
+	}
+	for _, e := range p.file.Flows {
+		if err := p.flow(ctx, e, old[hub.DeploymentID(e.Key)], packages); err != nil {
+			return fmt.Errorf("%s: flow %s: %w", e.Pos, e.Key, err)
+		}
+	}
+	return nil
+}
+
+func (p *planner) packages() (map[string]map[string]any, error) {
+	out := map[string]map[string]any{}
+	for _, e := range p.file.Packages {
+		v, err := e.Value.Data()
+		if err != nil {
+			return nil, err
+		}
+		fields, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("%s: package %s: a map is wanted", e.Pos, e.Key)
+		}
+		fields["code"] = e.Key
+		out[e.Key] = fields
+	}
+	return out, nil
+}
+
+func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before store.Deployment, packages map[string]map[string]any) error {
+	name, version, ok := strings.Cut(e.Value.Template, "@")
+	n, err := strconv.Atoi(version)
+	if !ok || err != nil {
+		return &hub.Error{Kind: hub.Invalid, Code: "flow.template", Field: "template", Message: fmt.Sprintf("%q names no version.", e.Value.Template), Hint: "Write it like deal-to-project@1."}
+	}
+	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll,
+		Values: e.Value.Values, Packages: packages, Extend: e.Value.Extend}
+	for _, v := range e.Value.Parameters {
+		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {
+			return err
+		}
+	}
+	if _, err := p.c.loader.Compile(ctx, p.tenant, hub.DeploymentID(e.Key), 0, spec, p.conns); err != nil {
+		return err
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	switch {
+	case before.Revision > 0 && before.Spec == string(text) && before.State == e.Value.State:
+		p.note("flow "+e.Key, "unchanged")
+		return nil
+	case before.Revision > 0:
+		p.note("flow "+e.Key, "change")
+	default:
+		p.note("flow "+e.Key, "add")
+	}
+	id := hub.DeploymentID(e.Key)
+	p.setup.Deployments = append(p.setup.Deployments, store.Deployment{Tenant: p.tenant, ID: id, Revision: before.Revision + 1, State: e.Value.State, Spec: string(text), Created: p.now})
+	if spec.Poll != "" {
+		p.setup.Polls = append(p.setup.Polls, hub.Work{Tenant: p.tenant, Deployment: id, Key: ingest.PollKey, Lane: hub.Normal, Due: p.now})
+	}
+	return nil
+}
