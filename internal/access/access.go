@@ -95,3 +95,6 @@ func digest(key string) string {
 	h := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(h[:])
 }
+
+// TenantOf is the tenant that a customer's name stands for.
+func TenantOf(customer string) hub.TenantID { return hub.TenantID(customer) }

@@ -72,19 +72,14 @@ func (c *call) doLogin() (answer, error) {
 	spec := c.sim.plan.session
 	body, _ := c.vars["body"].(map[string]any)
 	i := slices.IndexFunc(c.sim.worlds, func(w *world) bool {
-		for _, name := range spec.Secrets {
-			if want, ok := w.secrets[name]; ok && textOf(want) != textOf(body[name]) {
-				return false
-			}
-		}
-		return true
+		return spec.opens(w, body)
 	})
 	if i < 0 {
 		return answer{}, &refusal{name: "login", code: "credentials", message: "Invalid credentials. Please try again."}
 	}
 	w := c.sim.worlds[i]
 	if spec.Max > 0 && c.open(w) >= spec.Max {
-		return answer{}, &refusal{name: "login", code: "sessions", message: "API Login Limit",
+		return answer{}, &refusal{name: "sessions", message: "API Login Limit",
 			extra: map[string]any{"limit": int64(spec.Max)}}
 	}
 	id := c.sim.hex(12)
@@ -99,6 +94,21 @@ func (c *call) doLogin() (answer, error) {
 		c.header.Add("Set-Cookie", (&http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true}).String())
 	}
 	return c.render(c.route.answer, nil)
+}
+
+// opens says whether a login names the account's secrets.
+func (s *SessionSpec) opens(w *world, body map[string]any) bool {
+	for _, name := range s.Secrets {
+		if textOf(w.secrets[name]) != textOf(body[name]) {
+			return false
+		}
+	}
+	for _, name := range s.Maybe {
+		if !blank(body[name]) && !strings.EqualFold(textOf(w.secrets[name]), textOf(body[name])) {
+			return false
+		}
+	}
+	return true
 }
 
 // open counts the sessions that are still alive.

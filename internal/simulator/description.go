@@ -44,6 +44,7 @@ type KeySpec struct {
 type SessionSpec struct {
 	Cookies []string          `spec:"cookies,required" doc:"the first one identifies the session"`
 	Secrets []string          `spec:"secrets,required" doc:"the account's secrets that a login must name"`
+	Maybe   []string          `spec:"maybe" doc:"secrets that a login may leave out"`
 	Idle    specfile.Duration `spec:"idle" default:"20m"`
 	Max     int               `spec:"max" doc:"sessions at a time; 0 = any number"`
 }
@@ -217,6 +218,9 @@ type FindSpec struct {
 	By    specfile.Map[specfile.Value] `spec:"by"`
 	Field specfile.Value               `spec:"field" doc:"the caller names the field; it must be one that no two rows share"`
 	Is    specfile.Value               `spec:"is" doc:"and this is its value"`
+	Keys  specfile.Value               `spec:"keys" doc:"the id, or the values of the collection's keys in their order"`
+	From  specfile.Value               `spec:"from" doc:"an object that holds the id or the collection's keys"`
+	OData specfile.Value               `spec:"odata" doc:"an OData filter text; the first row that matches"`
 }
 
 // FilterSpec says how a list can be narrowed down. One of the three languages may stand beside
@@ -224,6 +228,7 @@ type FindSpec struct {
 type FilterSpec struct {
 	Query  specfile.Map[ParamSpec] `spec:"query" doc:"parameters of the address"`
 	OData  specfile.Expr           `spec:"odata" doc:"an OData filter text"`
+	Strict bool                    `spec:"strict" doc:"unknown fields, and texts beside numbers, are refused"`
 	Groups *GroupsSpec             `spec:"groups" doc:"a list of groups of conditions: any group, all of its conditions"`
 }
 

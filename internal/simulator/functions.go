@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"strings"
 
+	"throughline/internal/exact"
 	"throughline/internal/expr"
 )
 
@@ -29,6 +31,11 @@ func environment() (*expr.Env, error) {
 		expr.Func{Name: "rows_of", Args: []expr.Type{expr.Text, expr.Dyn}, Result: expr.List(expr.Dyn), Call: rowsOf},
 		expr.Func{Name: "fields_of", Args: []expr.Type{expr.Text}, Result: expr.List(expr.Dyn), Call: fieldsOf},
 		expr.Func{Name: "pick", Args: []expr.Type{expr.Dyn, expr.Dyn}, Result: expr.Dyn, Call: pick},
+		expr.Func{Name: "names_in", Args: []expr.Type{expr.Dyn}, Result: expr.Dyn, Call: namesIn},
+		expr.Func{Name: "keys_of", Args: []expr.Type{expr.Dyn}, Result: expr.Dyn, Call: keysOf},
+		expr.Func{Name: "unwrapped", Args: []expr.Type{expr.Dyn}, Result: expr.Dyn, Call: unwrapped},
+		expr.Func{Name: "translate", Args: []expr.Type{expr.Dyn, expr.Dyn, expr.Dyn}, Result: expr.Dyn, Call: translate},
+		expr.Func{Name: "sum", Args: []expr.Type{expr.Dyn}, Result: expr.Dyn, Call: sum},
 		expr.Func{Name: "random_id", Args: []expr.Type{expr.Text}, Result: expr.Text, Call: randomID},
 		expr.Func{Name: "hmac_sha256", Args: []expr.Type{expr.Dyn, expr.Dyn, expr.Text}, Result: expr.Text, Call: hmacSHA256},
 		expr.Func{Name: "written", Args: []expr.Type{expr.Dyn}, Result: expr.Dyn, Call: written},
@@ -101,6 +108,64 @@ func pick(_ any, args []any) (any, error) {
 		}
 	}
 	return maps.Clone(out), nil
+}
+
+// namesIn("a,b") is the list of names in a text; null when there is no text.
+func namesIn(_ any, args []any) (any, error) {
+	if blank(args[0]) {
+		return nil, nil
+	}
+	list := []any{}
+	for _, name := range strings.Split(textOf(args[0]), ",") {
+		list = append(list, strings.TrimSpace(name))
+	}
+	return list, nil
+}
+
+// keysOf are the keys of a map, or of all maps in a list.
+func keysOf(_ any, args []any) (any, error) {
+	maps, ok := args[0].([]any)
+	if !ok {
+		maps = []any{args[0]}
+	}
+	all := map[string]bool{}
+	for _, one := range maps {
+		m, _ := one.(map[string]any)
+		for key := range m {
+			all[key] = true
+		}
+	}
+	list := []any{}
+	for _, key := range sortedKeys(all) {
+		list = append(list, key)
+	}
+	return list, nil
+}
+
+// unwrapped(body) is a body whose values stand in objects of their own, with plain values.
+func unwrapped(_ any, args []any) (any, error) { return unwrap(args[0]), nil }
+
+// translate({…}, word, otherwise) looks a word up.
+func translate(_ any, args []any) (any, error) {
+	m, _ := args[0].(map[string]any)
+	if v, ok := m[textOf(args[1])]; ok {
+		return v, nil
+	}
+	return args[2], nil
+}
+
+// sum([…]) adds up numbers.
+func sum(_ any, args []any) (any, error) {
+	list, _ := args[0].([]any)
+	total := exact.NewDecimal(0)
+	for _, v := range list {
+		n, ok := numberOf(v)
+		if !ok {
+			return nil, fmt.Errorf("%v is not a number", v)
+		}
+		total = total.Add(n)
+	}
+	return total, nil
 }
 
 // randomID("uuid") or ("hex24").

@@ -24,7 +24,7 @@ func describe(t testing.TB, name string) *simulator.Description {
 }
 
 func TestShippedDescriptionsAreSound(t *testing.T) {
-	for _, name := range []string{"clockify", "hubspot"} {
+	for _, name := range []string{"clockify", "hubspot", "acumatica"} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := simulator.New(describe(t, name), simulator.Options{}); err != nil {
 				t.Fatal(err)

@@ -76,6 +76,9 @@ type (
 		when      *predicate
 		by        []named
 		field, is shape
+		keys      shape
+		from      shape
+		odata     shape
 	}
 	route struct {
 		spec   RouteSpec
@@ -98,6 +101,7 @@ type (
 	filters struct {
 		query  []param
 		odata  shape
+		strict bool
 		groups *groups
 	}
 	param struct {
@@ -233,7 +237,7 @@ func (k *compiler) standardErrors() {
 		"not_found": http.StatusNotFound, "no_route": http.StatusNotFound, "no_action": http.StatusNotFound,
 		"no_method": http.StatusMethodNotAllowed, "exists": http.StatusConflict, "conflict": http.StatusConflict,
 		"precondition": http.StatusPreconditionFailed, "blocked": http.StatusUnprocessableEntity,
-		"unauthenticated": http.StatusUnauthorized, "forbidden": http.StatusForbidden, "login": http.StatusUnauthorized,
+		"unauthenticated": http.StatusUnauthorized, "forbidden": http.StatusForbidden, "login": http.StatusUnauthorized, "sessions": http.StatusTooManyRequests,
 		"throttled": http.StatusTooManyRequests, "unavailable": http.StatusServiceUnavailable, "grant": http.StatusBadRequest,
 	} {
 		if k.plan.errors[name] == nil {
@@ -388,11 +392,12 @@ func (k *compiler) then(pos specfile.Pos, t ThenSpec) consequence {
 	return c
 }
 
-func (t *consequence) on(op string) bool {
+// on says whether a write has this consequence: by its verb, or by the name of a move.
+func (t *consequence) on(op, verb string) bool {
 	if len(t.spec.On) == 0 {
-		return op == "create"
+		return verb == "create"
 	}
-	return slices.Contains(t.spec.On, op)
+	return slices.Contains(t.spec.On, op) || slices.Contains(t.spec.On, verb)
 }
 
 func (k *compiler) webhooks(w *WebhookSpec) {

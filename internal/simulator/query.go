@@ -98,11 +98,60 @@ func (c *call) odata() (filter, error) {
 	if err != nil || blank(v) {
 		return allOf{}, err
 	}
-	f, err := parseOData(textOf(v))
+	return c.parsed(textOf(v), c.route.filter.strict)
+}
+
+// parsed reads an OData filter; strict far sides look at the fields' types.
+func (c *call) parsed(text string, strict bool) (filter, error) {
+	f, err := parseOData(text)
+	if err == nil && strict {
+		err = fits(f, c.collection().kind.fields)
+	}
 	if err != nil {
 		return nil, &refusal{name: "bad_filter", code: "odata", message: err.Error()}
 	}
 	return f, nil
+}
+
+// fits checks that a filter speaks of fields that exist, with values of their type.
+func fits(f filter, fields map[string]*field) error {
+	switch f := f.(type) {
+	case allOf:
+		return fitAll(f, fields)
+	case anyOf:
+		return fitAll(f, fields)
+	case not:
+		return fits(f.filter, fields)
+	case *condition:
+		return f.fits(fields)
+	}
+	return nil
+}
+
+func fitAll(list []filter, fields map[string]*field) error {
+	for _, one := range list {
+		if err := fits(one, fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *condition) fits(fields map[string]*field) error {
+	if c.path[0] == "custom" || c.path[0] == "id" {
+		return nil
+	}
+	var f *field
+	for _, name := range c.path {
+		if f = fields[name]; f == nil {
+			return fmt.Errorf("the field %s does not exist", strings.Join(c.path, "/"))
+		}
+		fields = f.fields
+	}
+	if _, isText := c.value.(string); isText && (f.Type == "bool" || f.Type == "number" || f.Type == "integer") {
+		return fmt.Errorf("the types of %s and the value are incompatible", f.name)
+	}
+	return nil
 }
 
 // groups reads a list of groups of conditions: a row must meet all conditions of any group.

@@ -108,7 +108,10 @@ func (k *compiler) batch(spec *RouteSpec, r *route, kind *kind) {
 func (k *compiler) ways(list []FindSpec) []way {
 	var out []way
 	for _, f := range list {
-		out = append(out, way{k.predicate(f.When), k.named(f.By), k.shape(f.Field), k.shape(f.Is)})
+		out = append(out, way{
+			when: k.predicate(f.When), by: k.named(f.By), field: k.shape(f.Field), is: k.shape(f.Is),
+			keys: k.shape(f.Keys), from: k.shape(f.From), odata: k.shape(f.OData),
+		})
 	}
 	return out
 }
@@ -117,7 +120,7 @@ func (k *compiler) filters(f *FilterSpec) *filters {
 	if f == nil {
 		return nil
 	}
-	out := &filters{odata: k.expr(f.OData)}
+	out := &filters{odata: k.expr(f.OData), strict: f.Strict}
 	for _, e := range f.Query {
 		out.query = append(out.query, param{e.Key, e.Value, k.shape(e.Value.Op), k.shape(e.Value.Value)})
 	}

@@ -197,7 +197,7 @@ func (c *call) commit(col *collection, r *row, fields map[string]any, op string)
 		return err
 	}
 	c.tell(k, op, r, old)
-	return c.follow(k, verbOf(op, old), r, old)
+	return c.follow(k, op, r, old)
 }
 
 func verbOf(op string, old map[string]any) string {
@@ -251,7 +251,7 @@ func (c *call) effect(k *kind, op string, r *row) error {
 func (c *call) follow(k *kind, op string, r *row, old map[string]any) error {
 	for i := range k.then {
 		t := &k.then[i]
-		if !t.on(op) {
+		if !t.on(op, verbOf(op, old)) {
 			continue
 		}
 		was := map[string]any{"row": c.vars["row"], "old": c.vars["old"]}

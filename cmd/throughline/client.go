@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"throughline/internal/api"
+	"throughline/internal/control"
+)
+
+// server is how a command reaches the service.
+type server struct {
+	Server string `help:"Where the service listens." default:"http://127.0.0.1:8080" env:"THROUGHLINE_SERVER"`
+	Key    string `help:"API key; without it the one in the data folder." env:"THROUGHLINE_KEY"`
+	Data   string `help:"Data folder, for its key." default:"data" env:"THROUGHLINE_DATA" type:"path"`
+	JSON   bool   `help:"Print JSON."`
+}
+
+func (s server) client() *api.Client {
+	key := s.Key
+	if data, err := os.ReadFile(filepath.Join(s.Data, "admin.key")); key == "" && err == nil {
+		key = strings.TrimSpace(string(data))
+	}
+	return &api.Client{Server: s.Server, Key: key, HTTP: &http.Client{Timeout: time.Minute}}
+}
+
+// show prints a list as JSON or as a table.
+func show[T any](asJSON bool, list []T, head string, row func(T) string) error {
+	if asJSON {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(list)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, head)
+	for _, t := range list {
+		fmt.Fprintln(w, row(t))
+	}
+	return w.Flush()
+}
+
+type applyCmd struct {
+	server
+	File   string `arg:"" help:"The customer's file." type:"existingfile"`
+	DryRun bool   `help:"Only show what would change."`
+}
+
+func (c *applyCmd) Run(ctx context.Context) error {
+	data, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	var out api.List[control.Change]
+	path := "/v1/apply?name=" + url.QueryEscape(c.File)
+	if c.DryRun {
+		path += "&dry_run=true"
+	}
+	if err := c.client().Do(ctx, "POST", path, "application/yaml", data, &out); err != nil {
+		return err
+	}
+	return show(c.JSON, out.Items, "WHAT\tDOES", func(ch control.Change) string { return ch.What + "\t" + ch.Does })
+}
+
+type runsCmd struct {
+	server
+	Customer string `arg:""`
+	Flow     string `help:"Only this flow."`
+	Outcome  string `help:"Only these: written, unchanged, filtered, superseded or parked."`
+	Limit    int    `default:"50"`
+}
+
+func (c *runsCmd) Run(ctx context.Context) error {
+	var out api.List[api.Run]
+	path := fmt.Sprintf("/v1/customers/%s/runs?flow=%s&state=%s&limit=%d", url.PathEscape(c.Customer), url.QueryEscape(c.Flow), url.QueryEscape(c.Outcome), c.Limit)
+	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
+		return err
+	}
+	return show(c.JSON, out.Items, "ENDED\tFLOW\tRECORD\tLABEL\tOUTCOME\tCALLS\tMESSAGE", func(r api.Run) string {
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d\t%s", r.Ended.Format(time.DateTime), r.Flow, r.Record, r.Label, r.Outcome, r.Calls, r.Message)
+	})
+}
+
+type exceptionsCmd struct {
+	server
+	Customer string `arg:""`
+	State    string `help:"open, resolved, ignored or approved." default:"open"`
+	Retry    string `help:"Retry this exception."`
+	Ignore   string `help:"Leave this exception as it is; needs --reason."`
+	Approve  string `help:"Say yes to this exception."`
+	Reason   string
+	Limit    int `default:"50"`
+}
+
+func (c *exceptionsCmd) Run(ctx context.Context) error {
+	for how, id := range map[string]string{control.Retry: c.Retry, control.Ignore: c.Ignore, control.Approve: c.Approve} {
+		if id != "" {
+			return c.resolve(ctx, how, id)
+		}
+	}
+	var out api.List[api.Exception]
+	path := fmt.Sprintf("/v1/customers/%s/exceptions?state=%s&limit=%d", url.PathEscape(c.Customer), url.QueryEscape(c.State), c.Limit)
+	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
+		return err
+	}
+	return show(c.JSON, out.Items, "ID\tRECORD\tLABEL\tCLASS\tWHAT IS WRONG\tWHAT TO DO", func(e api.Exception) string {
+		return strings.Join([]string{e.ID, e.Record, e.Label, e.Class, e.Message, e.Hint}, "\t")
+	})
+}
+
+func (c *exceptionsCmd) resolve(ctx context.Context, how, id string) error {
+	body, err := json.Marshal(map[string]string{"reason": c.Reason})
+	if err != nil {
+		return err
+	}
+	path := fmt.Sprintf("/v1/customers/%s/exceptions/%s/%s", url.PathEscape(c.Customer), url.PathEscape(id), how)
+	return c.client().Do(ctx, "POST", path, "application/json", body, &struct{}{})
+}
+
+type recordsCmd struct {
+	server
+	Customer string `arg:""`
+	Text     string `arg:"" optional:"" help:"A name, an id or a number in any system."`
+	Type     string `help:"Only this type."`
+}
+
+func (c *recordsCmd) Run(ctx context.Context) error {
+	var out api.List[api.Record]
+	path := fmt.Sprintf("/v1/customers/%s/records?type=%s&text=%s", url.PathEscape(c.Customer), url.QueryEscape(c.Type), url.QueryEscape(c.Text))
+	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
+		return err
+	}
+	return show(c.JSON, out.Items, "ID\tTYPE\tLABEL\tKNOWN AS", func(r api.Record) string {
+		var known []string
+		for _, k := range r.Known {
+			known = append(known, k.Connection+"/"+k.Kind+"/"+k.ID)
+		}
+		return strings.Join([]string{r.ID, r.Type, r.Label, strings.Join(known, " ")}, "\t")
+	})
+}
+
+type explainCmd struct {
+	server
+	Customer string `arg:""`
+	Record   string `arg:"" help:"The record's id: rec_…"`
+}
+
+func (c *explainCmd) Run(ctx context.Context) error {
+	var out api.List[api.Write]
+	if err := c.client().Do(ctx, "GET", fmt.Sprintf("/v1/customers/%s/records/%s/writes", url.PathEscape(c.Customer), url.PathEscape(c.Record)), "", nil, &out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return show(true, out.Items, "", nil)
+	}
+	for _, w := range out.Items {
+		fmt.Printf("%s  %s in %s (class %s, %s, run %s)\n", w.Started.Format(time.DateTime), w.Operation, w.Connection, w.Class, w.State, w.Run)
+		for _, r := range w.Rules {
+			fmt.Printf("  %-28s %-40v by %s\n      %s\n", r.Field, sent(w.Sent, r.Field), r.Rule, r.Source)
+		}
+	}
+	return nil
+}
+
+// sent finds a field's value at its dotted path.
+func sent(v map[string]any, path string) any {
+	head, rest, deeper := strings.Cut(path, ".")
+	if inner, ok := v[head].(map[string]any); deeper && ok {
+		return sent(inner, rest)
+	}
+	return v[head]
+}

@@ -1,0 +1,258 @@
+// Package app builds the product from a Config and runs it. It is the only place where all rooms
+// meet; nothing here decides anything.
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"throughline/connectors"
+	"throughline/internal/access"
+	"throughline/internal/api"
+	"throughline/internal/catalog"
+	"throughline/internal/control"
+	"throughline/internal/egress"
+	"throughline/internal/engine"
+	"throughline/internal/hook"
+	"throughline/internal/hub"
+	"throughline/internal/ingest"
+	"throughline/internal/remote"
+	"throughline/internal/secret"
+	"throughline/internal/store"
+	"throughline/schemas"
+	"throughline/templates"
+)
+
+// Config is what the product is built from. Clock, randomness and the way out may be set by those
+// who run it in simulated time.
+type Config struct {
+	Data     string   // folder of the embedded store and the master key
+	Store    string   // postgres://…; empty: SQLite in Data
+	Addr     string   // to listen on; port 0 picks one
+	External string   // the address under which vendors reach us
+	Extra    []string // folders with connectors/ and templates/ of the partner's own
+	Allow    []string // private networks that may be called
+	Workers  int
+	Log      *slog.Logger
+
+	Definitions []fs.FS // further definitions, with connectors/ and templates/
+	Now         func() time.Time
+	Rand        *rand.Rand
+	Send        remote.Sender
+}
+
+// App is the product, built.
+type App struct {
+	Config
+	Store   *store.Store
+	Control *control.Control
+	Keys    *access.Keys
+	engine  *engine.Engine
+	ingest  *ingest.Ingest
+	handler http.Handler
+	listen  net.Listener
+}
+
+// New builds everything and begins to listen; nothing is answered before Run.
+func New(ctx context.Context, c Config) (*App, error) {
+	c.defaults()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if err := c.wayOut(); err != nil {
+		return nil, err
+	}
+	cat, err := c.catalog()
+	if err != nil {
+		return nil, err
+	}
+	key, err := secret.LoadKey(filepath.Join(c.Data, "master.key"), c.Store == "")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no master key: put the one that all nodes share into %s", filepath.Join(c.Data, "master.key"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	url := c.Store
+	if url == "" {
+		url = filepath.Join(c.Data, "ledger.db")
+	}
+	s, err := store.Open(ctx, url, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	box, err := secret.NewBox(key, s)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{Config: c, Store: s, Keys: access.NewKeys(s)}
+	a.assemble(cat, safe{box, s})
+	a.listen, err = net.Listen("tcp", c.Addr)
+	return a, err
+}
+
+func (c *Config) defaults() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(os.Getpid())))
+	}
+	if c.Workers == 0 {
+		c.Workers = 64
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	}
+}
+
+func (c *Config) catalog() (*catalog.Catalog, error) {
+	var conns, temps []fs.FS
+	for _, dir := range c.Extra {
+		c.Definitions = append(c.Definitions, os.DirFS(dir))
+	}
+	for _, d := range c.Definitions {
+		for name, list := range map[string]*[]fs.FS{"connectors": &conns, "templates": &temps} {
+			f, err := fs.Sub(d, name)
+			if err != nil {
+				return nil, err
+			}
+			*list = append(*list, f)
+		}
+	}
+	return catalog.Load(schemas.Files, append(conns, connectors.Files), append(temps, templates.Files))
+}
+
+func newID(prefix string) string {
+	return prefix + "_" + strings.ReplaceAll(uuid.Must(uuid.NewV7()).String(), "-", "")
+}
+
+// assemble connects the rooms.
+func (a *App) assemble(cat *catalog.Catalog, s safe) {
+	unseal := func(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error) {
+		return s.Open(ctx, t, id, sealed)
+	}
+	loader := engine.NewLoader(a.Store, cat, unseal)
+	client := remote.New(a.Send, s, a.Now)
+	journal := a.Store.Journal()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	// The engine ticks polls by ingest, and ingest wakes the engine: a relay ties the knot.
+	tick := &relay{}
+	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, NewID: newID, Rand: a.Rand,
+		Log: a.Log, Workers: a.Workers, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
+	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
+	tick.Ticker = a.ingest
+	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External))
+	mux.Handle("/", api.Handler(a.Control, a.Keys))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	a.handler = mux
+}
+
+type relay struct{ engine.Ticker }
+
+// URL is where the product listens.
+func (a *App) URL() string { return "http://" + a.listen.Addr().String() }
+
+// Run serves and works until the context ends, then finishes what is in hand.
+func (a *App) Run(ctx context.Context) error {
+	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(a.listen) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case err := <-failed:
+			a.Log.Error("the server ended", "error", err)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := a.engine.Run(ctx)
+	stop, end := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer end()
+	return errors.Join(err, server.Shutdown(stop), a.Store.Close())
+}
+
+// safe seals and opens what a connection keeps secret: its credentials and its session.
+type safe struct {
+	box   *secret.Box
+	store *store.Store
+}
+
+func (s safe) Resolve(ref string) ([]byte, error) { return secret.Resolve(ref) }
+
+func (s safe) Seal(ctx context.Context, t hub.TenantID, id hub.ConnectionID, clear []byte) ([]byte, error) {
+	return s.box.Seal(ctx, string(t), "connection/"+string(id), clear)
+}
+
+func (s safe) Open(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	return s.box.Open(ctx, string(t), "connection/"+string(id), sealed)
+}
+
+func (s safe) Load(ctx context.Context, t hub.TenantID, id hub.ConnectionID) (map[string]any, int64, error) {
+	c, err := s.store.Tenant(t).Connection(ctx, id)
+	if err != nil || c == nil || len(c.Session) == 0 {
+		if c != nil {
+			return nil, c.SessionVersion, err
+		}
+		return nil, 0, err
+	}
+	clear, err := s.box.Open(ctx, string(t), "session/"+string(id), c.Session)
+	if err != nil {
+		return nil, 0, err
+	}
+	session, err := remote.JSON(clear)
+	return session, c.SessionVersion, err
+}
+
+func (s safe) Save(ctx context.Context, t hub.TenantID, id hub.ConnectionID, version int64, session map[string]any) (bool, error) {
+	clear, err := json.Marshal(session)
+	if err != nil {
+		return false, err
+	}
+	sealed, err := s.box.Seal(ctx, string(t), "session/"+string(id), clear)
+	if err != nil {
+		return false, err
+	}
+	return s.store.Tenant(t).SaveSession(ctx, id, version, sealed)
+}
+
+// wayOut builds the outbound client where none is set.
+func (c *Config) wayOut() error {
+	if c.Send != nil {
+		return nil
+	}
+	var vouched []netip.Prefix
+	for _, a := range c.Allow {
+		p, err := netip.ParsePrefix(a)
+		if err != nil {
+			return fmt.Errorf("%q is no network; write it like 127.0.0.1/32", a)
+		}
+		vouched = append(vouched, p)
+	}
+	c.Send = egress.New(egress.Options{Vouched: vouched})
+	return nil
+}
