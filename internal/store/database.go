@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,8 +47,10 @@ type dialect struct {
 
 // sqliteDB: one writer, many readers. WAL with synchronous=FULL: a commit is on disk when it returns.
 type sqliteDB struct {
-	writer *sql.DB
-	reader *sqlConn
+	writing sync.Mutex
+	writer  *prepared
+	reader  *prepared
+	closers []func() error
 }
 
 func (d *sqliteDB) dialect() dialect { return dialect{} }
@@ -55,87 +58,101 @@ func (d *sqliteDB) dialect() dialect { return dialect{} }
 func (d *sqliteDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.reader.query(ctx, q, args...)
 }
-func (d *sqliteDB) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	return (&sqlConn{db: d.writer}).exec(ctx, q, args...)
+
+func (d *sqliteDB) exec(ctx context.Context, q string, args ...any) (n int64, err error) {
+	err = d.change(ctx, func(t tx) error { n, err = t.exec(ctx, q, args...); return err })
+	return n, err
 }
-func (d *sqliteDB) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
-	var n []int64
-	err := d.change(ctx, func(t tx) (err error) { n, err = t.each(ctx, q, args); return err })
+
+func (d *sqliteDB) each(ctx context.Context, q string, args [][]any) (n []int64, err error) {
+	err = d.change(ctx, func(t tx) error { n, err = t.each(ctx, q, args); return err })
 	return n, err
 }
 
 func (d *sqliteDB) change(ctx context.Context, f func(tx) error) error {
-	t, err := d.writer.BeginTx(ctx, nil)
-	if err != nil {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if _, err := d.writer.exec(ctx, `BEGIN IMMEDIATE`); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if err := f(&sqlConn{db: t}); err != nil {
-		return errors.Join(err, ignoreDone(t.Rollback()))
+	whole := context.WithoutCancel(ctx) // what was begun is ended, whoever leaves
+	if err := f(d.writer); err != nil {
+		_, undo := d.writer.exec(whole, `ROLLBACK`)
+		return errors.Join(err, undo)
 	}
-	if err := t.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	if _, err := d.writer.exec(whole, `COMMIT`); err != nil {
+		_, undo := d.writer.exec(whole, `ROLLBACK`)
+		return fmt.Errorf("commit: %w", errors.Join(err, undo))
 	}
 	return nil
 }
 
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
-	}
-	return err
-}
-
 func (d *sqliteDB) close() error {
-	return errors.Join(d.reader.db.(*sql.DB).Close(), d.writer.Close())
+	var errs []error
+	for _, c := range d.closers {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
 }
 
-// sqlConn makes database/sql answer as tx.
-type sqlConn struct {
+// prepared runs statements on one connection, or one pool, and compiles each text once.
+type prepared struct {
 	db interface {
-		QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-		ExecContext(context.Context, string, ...any) (sql.Result, error)
 		PrepareContext(context.Context, string) (*sql.Stmt, error)
 	}
+	mu    sync.Mutex
+	known map[string]*sql.Stmt
+}
+
+func (p *prepared) statement(ctx context.Context, q string) (*sql.Stmt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if st := p.known[q]; st != nil {
+		return st, nil
+	}
+	st, err := p.db.PrepareContext(ctx, q)
+	if err == nil {
+		p.known[q] = st // the texts are constants and filters' few combinations: the map stays small
+	}
+	return st, err
 }
 
 type sqlRows struct{ *sql.Rows }
 
 func (r sqlRows) Close() { _ = r.Rows.Close() } // what could fail is told by Err
 
-func (c *sqlConn) query(ctx context.Context, q string, args ...any) (rows, error) {
-	r, err := c.db.QueryContext(ctx, q, args...)
+func (p *prepared) query(ctx context.Context, q string, args ...any) (rows, error) {
+	st, err := p.statement(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	r, err := st.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
 	return sqlRows{r}, nil
 }
 
-func (c *sqlConn) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	r, err := c.db.ExecContext(ctx, q, args...)
+func (p *prepared) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	st, err := p.statement(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	r, err := st.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
 	return r.RowsAffected()
 }
 
-func (c *sqlConn) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
-	if len(args) == 0 {
-		return nil, nil
-	}
-	st, err := c.db.PrepareContext(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
+func (p *prepared) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
 	counts := make([]int64, len(args))
 	for i, a := range args {
-		r, err := st.ExecContext(ctx, a...)
+		n, err := p.exec(ctx, q, a...)
 		if err != nil {
 			return nil, err
 		}
-		if counts[i], err = r.RowsAffected(); err != nil {
-			return nil, err
-		}
+		counts[i] = n
 	}
 	return counts, nil
 }

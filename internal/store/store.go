@@ -49,20 +49,25 @@ func (s *Store) Close() error { return s.db.close() }
 
 func openSQLite(ctx context.Context, path string) (database, error) {
 	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)"
-	writer, err := sql.Open("sqlite", "file:"+path+pragmas+"&_txlock=immediate")
+	writers, err := sql.Open("sqlite", "file:"+path+pragmas)
 	if err != nil {
 		return nil, err
 	}
-	writer.SetMaxOpenConns(1)
-	if err := migrate(ctx, writer, goose.DialectSQLite3); err != nil {
+	if err := migrate(ctx, writers, goose.DialectSQLite3); err != nil {
 		return nil, err
 	}
-	reader, err := sql.Open("sqlite", "file:"+path+pragmas)
+	writer, err := writers.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reader.SetMaxOpenConns(4)
-	return &sqliteDB{writer: writer, reader: &sqlConn{db: reader}}, nil
+	readers, err := sql.Open("sqlite", "file:"+path+pragmas)
+	if err != nil {
+		return nil, err
+	}
+	readers.SetMaxOpenConns(4)
+	readers.SetMaxIdleConns(4)
+	return &sqliteDB{writer: &prepared{db: writer, known: map[string]*sql.Stmt{}}, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}},
+		closers: []func() error{readers.Close, writer.Close, writers.Close}}, nil
 }
 
 func openPostgres(ctx context.Context, url string) (database, error) {
