@@ -160,7 +160,9 @@ func (c *call) itemRow(b *batch) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.vars["created"] = r == nil
+	if b.spec.Each == "upsert" {
+		c.vars["created"] = r == nil
+	}
 	if r == nil {
 		return c.create(col, input, set)
 	}

@@ -153,3 +153,11 @@ func BenchmarkCreate(b *testing.B) {
 		c.want(201, "POST", workspace+"/clients", object{"name": "client " + time.Duration(i).String(), "note": "m"})
 	}
 }
+
+func textOf(v any) string {
+	if s, ok := v.(interface{ String() string }); ok {
+		return s.String()
+	}
+	s, _ := v.(string)
+	return s
+}

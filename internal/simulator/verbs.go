@@ -166,7 +166,9 @@ func (c *call) doUpdate() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c.vars["created"] = r == nil
+	if c.route.spec.Do == "upsert" {
+		c.vars["created"] = r == nil
+	}
 	switch {
 	case r == nil && c.route.spec.Do == "update":
 		err = c.missing()
