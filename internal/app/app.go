@@ -47,6 +47,7 @@ type Config struct {
 	Extra    []string // folders with connectors/ and templates/ of the partner's own
 	Allow    []string // private networks that may be called
 	Workers  int
+	NewKey   bool // make a master key where there is none, also for a shared store
 	Log      *slog.Logger
 
 	Definitions []fs.FS // further definitions, with connectors/ and templates/
@@ -80,7 +81,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := secret.LoadKey(filepath.Join(c.Data, "master.key"), c.Store == "")
+	key, err := secret.LoadKey(filepath.Join(c.Data, "master.key"), c.Store == "" || c.NewKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no master key: put the one that all nodes share into %s", filepath.Join(c.Data, "master.key"))
 	}
@@ -100,9 +101,14 @@ func New(ctx context.Context, c Config) (*App, error) {
 		return nil, err
 	}
 	a := &App{Config: c, Store: s, Keys: access.NewKeys(s)}
+	if a.listen, err = net.Listen("tcp", c.Addr); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), s.Close())
+	}
+	if a.External == "" {
+		a.External = a.URL() // nobody stands in front: vendors call this very address
+	}
 	a.assemble(cat, safe{box, s})
-	a.listen, err = net.Listen("tcp", c.Addr)
-	return a, err
+	return a, nil
 }
 
 func (c *Config) defaults() {

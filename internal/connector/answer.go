@@ -47,7 +47,10 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 		return nil, err
 	}
 	a.Body = shaped
-	a.vars = map[string]any{"settings": vars["settings"], "body": shaped, "status": int64(status), "header": headers(header), "x": vars["x"], "id": vars["id"], "page": vars["page"]}
+	a.vars = map[string]any{"settings": vars["settings"], "body": shaped, "status": int64(status), "header": headers(header)}
+	for _, name := range []string{"x", "id", "page", "marker", "value", "fields", "record"} {
+		a.vars[name] = vars[name]
+	}
 	if failure := c.failure(op, a, parseErr, now); failure != nil {
 		return a, failure
 	}

@@ -96,6 +96,18 @@ func TestTLS(t *testing.T) {
 	wantError(t, err, hub.Unavailable, "egress.unreachable") // it is somebody else's
 }
 
+func TestAResolverMayWriteIPv4AddressesAsIPv6Ones(t *testing.T) {
+	at := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(at, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := get(t, New(Options{Vouched: local, Lookup: resolves("::ffff:127.0.0.1")}), "http://erp.test:"+port)
+	if err != nil || string(answer.Body) != "ok" {
+		t.Errorf("got %v, %v", answer, err)
+	}
+}
+
 func TestProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
 	c := New(Options{})
 	for _, rt := range []http.RoundTripper{c.secure, c.plain} {
@@ -186,7 +198,17 @@ func TestNothingLeftUs(t *testing.T) {
 }
 
 func TestItMayHaveLeftUs(t *testing.T) {
-	short := Limits{FirstByte: 50 * time.Millisecond, Call: 300 * time.Millisecond, Body: 1000}
+	ample := Limits{Body: 1000}
+	firstByte := Limits{FirstByte: 50 * time.Millisecond}
+	whole := Limits{Call: 300 * time.Millisecond}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(make([]byte, 10<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	hijacked := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -200,39 +222,41 @@ func TestItMayHaveLeftUs(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, code string
+		limits     Limits
 		h          http.HandlerFunc
 	}{
-		{"the answer is lost", "egress.lost", hijacked("")},
-		{"the answer is cut in its header", "egress.lost", hijacked("HTTP/1.1 200 OK\r\nContent-")},
-		{"the answer is cut in its body", "egress.lost", hijacked("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")},
-		{"the answer is cut between its chunks", "egress.lost", hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")},
-		{"the answer is no HTTP", "egress.lost", hijacked("<html>")},
-		{"the answer does not come", "egress.lost", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
-		{"the answer drips", "egress.lost", func(w http.ResponseWriter, r *http.Request) {
+		{"the answer is lost", "egress.lost", ample, hijacked("")},
+		{"the answer is cut in its header", "egress.lost", ample, hijacked("HTTP/1.1 200 OK\r\nContent-")},
+		{"the answer is cut in its body", "egress.lost", ample, hijacked("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")},
+		{"the answer is cut between its chunks", "egress.lost", ample, hijacked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")},
+		{"the answer is no HTTP", "egress.lost", ample, hijacked("<html>")},
+		{"the answer does not come", "egress.lost", firstByte, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		{"the answer drips", "egress.lost", whole, func(w http.ResponseWriter, r *http.Request) {
 			for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
 				if _, err := io.WriteString(w, "."); err != nil || http.NewResponseController(w).Flush() != nil || r.Context().Err() != nil {
 					return
 				}
 			}
 		}},
-		{"the answer says that it is too large", "egress.too_large", func(w http.ResponseWriter, _ *http.Request) {
+		{"the answer says that it is too large", "egress.too_large", ample, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1001")
 			_, _ = w.Write(make([]byte, 1001))
 		}},
-		{"the answer is too large without saying so", "egress.too_large", func(w http.ResponseWriter, _ *http.Request) {
+		{"the answer is too large without saying so", "egress.too_large", ample, func(w http.ResponseWriter, _ *http.Request) {
 			_ = http.NewResponseController(w).Flush()
 			_, _ = w.Write(make([]byte, 1<<20))
 		}},
-		{"the answer is small only while it is packed", "egress.too_large", func(w http.ResponseWriter, _ *http.Request) {
+		{"the answer is small only while it is packed", "egress.too_large", ample, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			z := gzip.NewWriter(w)
-			_, _ = z.Write(make([]byte, 10<<20))
-			_ = z.Close()
+			_, _ = w.Write(packed.Bytes())
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			at := serve(t, c.h)
-			_, err := New(Options{Vouched: local, Limits: short}).Do(context.Background(), Request{Method: "POST", URL: at, HostSuffix: "127.0.0.1", Body: []byte("x")})
+			at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
+				c.h(w, r)
+			})
+			_, err := New(Options{Vouched: local, Limits: c.limits}).Do(context.Background(), Request{Method: "POST", URL: at, HostSuffix: "127.0.0.1", Body: []byte("x")})
 			wantError(t, err, hub.Uncertain, c.code)
 			if c.code == "egress.too_large" && !strings.Contains(err.Error(), "1000 bytes") {
 				t.Errorf("the limit is not named: %v", err)

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,6 +132,8 @@ var library = []function{
 	{name: "clip", forms: []form{on(Text, Text, Int)}, call: clip},
 	{name: "domain", forms: []form{on(Text, Text)}, call: func(a []any) (any, error) { return domain(a[0].(string)), nil }},
 	{name: "digits", forms: []form{on(Text, Text)}, call: func(a []any) (any, error) { return digits(a[0].(string)), nil }},
+	{name: "whole", forms: []form{on(Int, Dyn)}, call: wholeOf},
+	{name: "base64", forms: []form{on(Text, Text)}, call: func(a []any) (any, error) { return base64.StdEncoding.EncodeToString([]byte(a[0].(string))), nil }},
 	{name: "quote", forms: []form{on(Text, Text, Text)}, call: quote},
 }
 
@@ -378,4 +381,19 @@ func quote(a []any) (any, error) {
 		return nil, fmt.Errorf("the mark must be ' or \"")
 	}
 	return mark + strings.ReplaceAll(a[0].(string), mark, mark+mark) + mark, nil
+}
+
+// wholeOf is a quantity as a whole number: refused, never cut, where it has a fraction.
+func wholeOf(a []any) (any, error) {
+	switch v := a[0].(type) {
+	case int64:
+		return v, nil
+	case exact.Seconds:
+		return int64(v), nil
+	}
+	d, err := toDecimal(a[0])
+	if err != nil {
+		return nil, err
+	}
+	return native(wholeNumber(d.(exact.Decimal)))
 }

@@ -252,6 +252,9 @@ func (s *Simulator) GiveTokens(account string) (access, refresh string, err erro
 	if err != nil {
 		return "", "", err
 	}
+	if s.plan.token == nil {
+		return "", "", invalid("the simulator %s gives no tokens", s.plan.name)
+	}
 	access, refresh = s.hex(16), s.hex(16)
 	family, spec := s.hex(8), s.plan.token
 	s.tokens[access] = &token{world: w, ends: s.now().Add(spec.Expires.D), family: family}

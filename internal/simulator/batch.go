@@ -61,13 +61,18 @@ func (c *call) items(b *batch) ([]any, error) {
 	return list, nil
 }
 
-// unlucky picks the items that suffer from a fault.
+// unlucky picks the items that suffer from a fault: up to three that fail, or the one before which
+// the connection breaks.
 func (c *call) unlucky(n int) []int {
-	if n == 0 || c.fault != FailItems && c.fault != CutBatch {
-		return []int{-1}
+	switch {
+	case c.fault == FailItems && n > 0:
+		return c.sim.rand.Perm(n)[:min(3, n)]
+	case c.fault == CutBatch && n > 1:
+		return []int{1 + c.sim.rand.IntN(n-1)}
+	case c.fault == CutBatch:
+		return []int{0}
 	}
-	list := c.sim.rand.Perm(n)
-	return list[:min(3, n)]
+	return nil
 }
 
 // rehearse checks all items before the first one is written.

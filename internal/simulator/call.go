@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -281,7 +282,8 @@ func headerVars(h http.Header) map[string]any {
 	return out
 }
 
-// leaf turns what an expression gave into what JSON can carry.
+// leaf turns one value into what JSON can carry. Containers are taken as they are: what stands in
+// rows and requests is clean.
 func (c *call) leaf(v any) any {
 	switch v := v.(type) {
 	case time.Time:
@@ -292,29 +294,48 @@ func (c *call) leaf(v any) any {
 		return v.String()
 	case exact.Seconds:
 		return v.ISO()
-	case []any:
-		for i := range v {
-			if w := c.leaf(v[i]); !sameScalar(w, v[i]) {
-				return c.leaves(v)
-			}
-		}
 	}
 	return v
 }
 
-func (c *call) leaves(list []any) []any {
-	out := make([]any, len(list))
-	for i, v := range list {
-		out[i] = c.leaf(v)
+// tree is leaf for what an expression has put together.
+func (c *call) tree(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, one := range v {
+			if foreign(one) {
+				return c.copyMap(v)
+			}
+		}
+	case []any:
+		if slices.ContainsFunc(v, foreign) {
+			return c.copyList(v)
+		}
+	}
+	return c.leaf(v)
+}
+
+// foreign says that JSON has no such value, or that one may stand inside.
+func foreign(v any) bool {
+	switch v.(type) {
+	case time.Time, exact.Decimal, exact.Date, exact.Seconds, map[string]any, []any:
+		return true
+	}
+	return false
+}
+
+func (c *call) copyMap(m map[string]any) map[string]any {
+	out := make(map[string]any, len(m))
+	for name, v := range m {
+		out[name] = c.tree(v)
 	}
 	return out
 }
 
-// sameScalar says that leaf had nothing to do; containers are taken as they are.
-func sameScalar(a, b any) bool {
-	switch b.(type) {
-	case time.Time, exact.Decimal, exact.Date, exact.Seconds:
-		return false
+func (c *call) copyList(list []any) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = c.tree(v)
 	}
-	return true
+	return out
 }

@@ -146,14 +146,6 @@ func TestTimeTrackerProject(t *testing.T) {
 	}
 }
 
-func BenchmarkCreate(b *testing.B) {
-	c := clockify(b, simulator.Options{Unlimited: true})
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		c.want(201, "POST", workspace+"/clients", object{"name": "client " + time.Duration(i).String(), "note": "m"})
-	}
-}
-
 func textOf(v any) string {
 	if s, ok := v.(interface{ String() string }); ok {
 		return s.String()

@@ -126,7 +126,8 @@ func (c *chance) webhook(f Fault) bool {
 	return p > 0 && c.rand.Float64() < p
 }
 
-// retryAfters are the headers that far sides were seen to send, and some that they may.
+// retryAfter is one of the headers that far sides were seen to send, or may: seconds, a date, zero,
+// a negative number, ten years, or no number at all.
 func (c *chance) retryAfter(now time.Time) string {
 	switch c.rand.IntN(6) {
 	case 0:

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,6 @@ type job struct {
 	due      time.Time
 	location string
 	run      func() error
-	done     bool
 	failed   error
 }
 
@@ -46,18 +46,21 @@ func (c *call) postpone(l *later, col *collection, m *move, r *row) (answer, err
 		return then.move(col, m, r)
 	}
 	c.world.jobs[id] = j
+	c.world.waiting = append(c.world.waiting, j)
 	a, err := c.render(nil, nil)
 	a.status = http.StatusAccepted
 	a.header.Set("Location", j.location)
 	return a, err
 }
 
-// settleJobs carries out what is due in an account, before anything else looks at its rows.
+// settleJobs carries out what is due in an account, in the order in which it was asked for, before
+// anything else looks at its rows.
 func (w *world) settleJobs(now time.Time) {
-	for _, j := range w.jobs {
-		if !j.done && !now.Before(j.due) {
-			j.done = true
-			j.failed = j.run()
+	w.waiting = slices.DeleteFunc(w.waiting, func(j *job) bool {
+		if now.Before(j.due) {
+			return false
 		}
-	}
+		j.failed = j.run()
+		return true
+	})
 }

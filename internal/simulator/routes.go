@@ -34,6 +34,7 @@ func (k *compiler) routeTo(spec *RouteSpec, method, path string, fixed map[strin
 	if l := spec.Later; l != nil {
 		r.later = &later{l.After.D, k.predicate(l.When), k.shape(l.Location)}
 	}
+	k.requires(spec)
 	k.routeOf(spec, r)
 	k.plan.router.add(method, path, fixed, r)
 	k.plan.routes = append(k.plan.routes, r)
@@ -49,6 +50,18 @@ func (s *RouteSpec) address() (method, path string) {
 		}
 	}
 	return "", ""
+}
+
+// requires names what a verb cannot do without.
+func (k *compiler) requires(spec *RouteSpec) {
+	switch {
+	case spec.Do == "login" && k.plan.session == nil:
+		k.problem(spec.Pos, "routes", "a login needs auth.session", "")
+	case spec.Do == "token" && k.plan.token == nil:
+		k.problem(spec.Pos, "routes", "a token endpoint needs auth.token", "")
+	case spec.Do == "move" && !spec.Move.Set():
+		k.problem(spec.Pos, "routes", "a move needs its name", "write move: =path.action")
+	}
 }
 
 // routeOf fills in what follows from the collection.

@@ -59,7 +59,7 @@ func (s computed) value(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.leaf(v), nil
+	return c.tree(v), nil
 }
 
 // predicate is a condition.

@@ -63,6 +63,7 @@ type world struct {
 	collections map[string]*collection
 	windows     map[string]*window
 	jobs        map[string]*job
+	waiting     []*job // those that are not carried out yet
 }
 
 // New makes a Simulator from a description. An error is a *hub.Error that lists what is wrong with

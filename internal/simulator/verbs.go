@@ -488,10 +488,6 @@ func (c *call) doJob() (answer, error) {
 		a.header.Set("Location", j.location)
 		return a, err
 	}
-	if !j.done {
-		j.done = true
-		j.failed = j.run()
-	}
 	if j.failed != nil {
 		return answer{}, j.failed
 	}

@@ -135,7 +135,7 @@ type CompiledRule struct {
 	That *expr.Program
 }
 
-// Packages looks service packages up for expressions: package(code).
+// Packages looks service packages up for expressions: service_package(code).
 type Packages func(code string) (map[string]any, bool)
 
 // Place is where a template's expressions are evaluated.
@@ -243,7 +243,7 @@ func (c *compiler) expr(e specfile.Expr, want expr.Type) *expr.Program {
 
 func (c *compiler) compile(pos specfile.Pos, at, source string, want expr.Type) *expr.Program {
 	env, err := expr.NewEnv(c.vars, expr.WithObjects(c.objects), expr.WithFuncs(
-		expr.Func{Name: "package", Args: []expr.Type{expr.Text}, Result: expr.Object("service_package"), Call: callPackage},
+		expr.Func{Name: "service_package", Args: []expr.Type{expr.Text}, Result: expr.Object("service_package"), Call: callPackage},
 		expr.Func{Name: "value", Args: []expr.Type{expr.Text, expr.Dyn}, Result: expr.Text, Call: callValue},
 	))
 	if err == nil {
