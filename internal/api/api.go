@@ -61,26 +61,27 @@ func problem(err error) error {
 	return p
 }
 
-// caller is what every request carries.
-type caller struct {
+// Caller is what every request carries.
+type Caller struct {
 	Authorization string `header:"Authorization" doc:"Bearer and an API key"`
 }
 
-type ofCustomer struct {
-	caller
+// OfCustomer is a request about one customer.
+type OfCustomer struct {
+	Caller
 	Customer string `path:"customer"`
 }
 
-func (a *API) who(ctx context.Context, c caller) (access.Principal, error) {
+func (a *API) who(ctx context.Context, c Caller) (access.Principal, error) {
 	return a.keys.Caller(ctx, c.Authorization)
 }
 
 // handle makes a route of a use case: who calls, then the use case, then the answer or a problem.
-func handle[I, O any](a *API, h huma.API, method, path, id, summary string, caller func(*I) caller, use func(context.Context, access.Principal, *I) (O, error)) {
+func handle[I, O any](a *API, h huma.API, method, path, id, summary string, of func(*I) Caller, use func(context.Context, access.Principal, *I) (O, error)) {
 	type answer struct{ Body O }
 	huma.Register(h, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Errors: []int{401, 403, 404, 422}},
 		func(ctx context.Context, in *I) (*answer, error) {
-			by, err := a.who(ctx, caller(in))
+			by, err := a.who(ctx, of(in))
 			if err != nil {
 				return nil, problem(err)
 			}
@@ -159,60 +160,60 @@ type Write struct {
 
 func (a *API) routes(h huma.API) {
 	type filter struct {
-		ofCustomer
+		OfCustomer
 		Flow  string `query:"flow"`
 		State string `query:"state" doc:"an outcome of runs, or a state of exceptions"`
 		Limit int    `query:"limit" default:"50" minimum:"1" maximum:"1000"`
 	}
-	handle(a, h, "GET", "/v1/customers/{customer}/runs", "list-runs", "Ended runs, newest first", func(f *filter) caller { return f.caller },
+	handle(a, h, "GET", "/v1/customers/{customer}/runs", "list-runs", "Ended runs, newest first", func(f *filter) Caller { return f.Caller },
 		func(ctx context.Context, by access.Principal, f *filter) (List[Run], error) {
 			list, err := a.control.Runs(ctx, by, hub.TenantID(f.Customer), store.Filter{Deployment: hub.DeploymentID(f.Flow), Outcome: hub.Outcome(f.State), Limit: f.Limit})
 			return each(list, viewRun), err
 		})
-	handle(a, h, "GET", "/v1/customers/{customer}/exceptions", "list-exceptions", "Exceptions, newest first", func(f *filter) caller { return f.caller },
+	handle(a, h, "GET", "/v1/customers/{customer}/exceptions", "list-exceptions", "Exceptions, newest first", func(f *filter) Caller { return f.Caller },
 		func(ctx context.Context, by access.Principal, f *filter) (List[Exception], error) {
 			list, err := a.control.Exceptions(ctx, by, hub.TenantID(f.Customer), store.Filter{Deployment: hub.DeploymentID(f.Flow), State: f.State, Limit: f.Limit})
 			return each(list, viewException), err
 		})
 	type resolve struct {
-		ofCustomer
+		OfCustomer
 		ID   string `path:"exception"`
 		How  string `path:"how" enum:"retry,ignore,approve"`
 		Body struct {
 			Reason string `json:"reason,omitempty"`
 		}
 	}
-	handle(a, h, "POST", "/v1/customers/{customer}/exceptions/{exception}/{how}", "resolve-exception", "Retry, ignore or approve", func(r *resolve) caller { return r.caller },
+	handle(a, h, "POST", "/v1/customers/{customer}/exceptions/{exception}/{how}", "resolve-exception", "Retry, ignore or approve", func(r *resolve) Caller { return r.Caller },
 		func(ctx context.Context, by access.Principal, r *resolve) (struct{}, error) {
 			return struct{}{}, a.control.ResolveException(ctx, by, hub.TenantID(r.Customer), hub.ExceptionID(r.ID), r.How, r.Body.Reason)
 		})
 	type search struct {
-		ofCustomer
+		OfCustomer
 		Type  string `query:"type"`
 		Text  string `query:"text" doc:"a name, an id or a number in any system"`
 		Limit int    `query:"limit" default:"20" minimum:"1" maximum:"200"`
 	}
-	handle(a, h, "GET", "/v1/customers/{customer}/records", "list-records", "Records and where they are known", func(s *search) caller { return s.caller },
+	handle(a, h, "GET", "/v1/customers/{customer}/records", "list-records", "Records and where they are known", func(s *search) Caller { return s.Caller },
 		func(ctx context.Context, by access.Principal, s *search) (List[Record], error) {
 			list, err := a.control.Records(ctx, by, hub.TenantID(s.Customer), s.Type, s.Text, s.Limit)
 			return each(list, viewRecord), err
 		})
 	type explain struct {
-		ofCustomer
+		OfCustomer
 		Record string `path:"record"`
 	}
-	handle(a, h, "GET", "/v1/customers/{customer}/records/{record}/writes", "explain-record", "What was written of a record, and by which rules", func(e *explain) caller { return e.caller },
+	handle(a, h, "GET", "/v1/customers/{customer}/records/{record}/writes", "explain-record", "What was written of a record, and by which rules", func(e *explain) Caller { return e.Caller },
 		func(ctx context.Context, by access.Principal, e *explain) (List[Write], error) {
 			list, err := a.control.Explain(ctx, by, hub.TenantID(e.Customer), hub.RecordID(e.Record))
 			return each(list, viewWrite), err
 		})
 	type file struct {
-		caller
+		Caller
 		DryRun  bool   `query:"dry_run"`
 		Name    string `query:"name" default:"customer.yaml" doc:"the file's name, for messages"`
 		RawBody []byte `contentType:"application/yaml"`
 	}
-	handle(a, h, "POST", "/v1/apply", "apply-customer", "Make a customer as the file describes it", func(f *file) caller { return f.caller },
+	handle(a, h, "POST", "/v1/apply", "apply-customer", "Make a customer as the file describes it", func(f *file) Caller { return f.Caller },
 		func(ctx context.Context, by access.Principal, f *file) (List[control.Change], error) {
 			if f.DryRun {
 				changes, _, err := a.control.Plan(ctx, by, f.Name, f.RawBody)

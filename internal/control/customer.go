@@ -49,6 +49,7 @@ type FlowSpec struct {
 	Poll       string                                  `spec:"poll" doc:"look for changes every so long: 5m; without it by webhook only"`
 	Values     map[string]map[string]string            `spec:"values"`
 	Extend     map[string]specfile.Map[specfile.Value] `spec:"extend"`
+	Without    []string                                `spec:"without" doc:"role/record: what this flow leaves out, because the system there cannot carry it"`
 	State      string                                  `spec:"state" enum:"active|paused" default:"active"`
 }
 
@@ -243,7 +244,7 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 	if !ok || err != nil {
 		return &hub.Error{Kind: hub.Invalid, Code: "flow.template", Field: "template", Message: fmt.Sprintf("%q names no version.", e.Value.Template), Hint: "Write it like deal-to-project@1."}
 	}
-	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll,
+	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll, Without: e.Value.Without,
 		Values: e.Value.Values, Packages: packages, Extend: e.Value.Extend}
 	for _, v := range e.Value.Parameters {
 		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {

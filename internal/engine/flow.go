@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"throughline/internal/canonical"
@@ -22,6 +23,7 @@ type Flow struct {
 	Roles    map[string]*End
 	Answers  map[string]any // parameters
 	Place    *workflow.Place
+	Without  []string      // "role/record": what this flow leaves out
 	Every    time.Duration // between polls; 0: by webhook only
 	From     time.Time     // nothing before this is touched
 }
@@ -50,8 +52,8 @@ func (f *Flow) Check() error {
 	}
 	for _, p := range f.Template.Steps {
 		for _, role := range p.To {
-			if f.Roles[role] == nil {
-				continue // an optional role that this deployment goes without
+			if f.skips(role, p.Record) {
+				continue
 			}
 			if err := f.carries(role, p.Record, "written"); err != nil {
 				return err
@@ -59,6 +61,12 @@ func (f *Flow) Check() error {
 		}
 	}
 	return nil
+}
+
+// skips reports whether the deployment goes without a record in a role: without the role itself, or
+// without this record, because the system there cannot carry it.
+func (f *Flow) skips(role, record string) bool {
+	return f.Roles[role] == nil || slices.Contains(f.Without, role+"/"+record)
 }
 
 func (f *Flow) carries(role, record, how string) error {
@@ -70,7 +78,7 @@ func (f *Flow) carries(role, record, how string) error {
 	if m == nil || how == "written" && m.Kind.Create == nil && m.Kind.Update == nil {
 		return &hub.Error{Kind: hub.Invalid, Code: "flow.not_carried",
 			Message: fmt.Sprintf("%s cannot carry a %s: its connector %s has none that can be %s.", end.Conn.ID, record, end.Conn.Connector.File.Connector, how),
-			Hint:    "Choose another template, or leave this record out by a parameter of the flow."}
+			Hint:    fmt.Sprintf("Connect another system, or go without it: without: [%s/%s] in the flow.", role, record)}
 	}
 	return nil
 }

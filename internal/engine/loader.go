@@ -124,7 +124,7 @@ func (l *Loader) Compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 	if err != nil {
 		return nil, err
 	}
-	f := &Flow{Tenant: tenant, ID: id, Revision: revision, Template: t, Schemas: l.catalog.Schemas, Roles: map[string]*End{}, Answers: map[string]any{}}
+	f := &Flow{Tenant: tenant, ID: id, Revision: revision, Template: t, Schemas: l.catalog.Schemas, Roles: map[string]*End{}, Answers: map[string]any{}, Without: spec.Without}
 	for role, name := range spec.Roles {
 		c, ok := conns[hub.ConnectionID(name)]
 		if !ok {

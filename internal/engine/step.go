@@ -262,11 +262,10 @@ func (r *run) writeStep(p *workflow.Plan) error {
 
 func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
 	for _, role := range p.To {
-		end := r.flow.Roles[role]
-		if end == nil {
-			continue // an optional role that this deployment goes without
+		if r.flow.skips(role, p.Record) {
+			continue
 		}
-		if err := r.write(p, end, res); err != nil {
+		if err := r.write(p, r.flow.Roles[role], res); err != nil {
 			return err
 		}
 	}

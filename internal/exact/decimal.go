@@ -82,7 +82,7 @@ func fromBig(coef *big.Int, places int) Decimal {
 	return fromWide(decimal.NewFromBigInt(coef, int32(-places)))
 }
 
-// fromWide is the way back from the library's type.
+// fromWide is the way back from decimal.Decimal.
 func fromWide(d decimal.Decimal) Decimal {
 	d = d.Normalize()
 	if d.Exponent() > 0 {
@@ -95,7 +95,7 @@ func fromWide(d decimal.Decimal) Decimal {
 	return Decimal{wide: d.String()}
 }
 
-// big is the way into the library's type.
+// big is d as a decimal.Decimal, which knows numbers of any size.
 func (d Decimal) big() decimal.Decimal {
 	if d.wide == "" {
 		return decimal.New(d.coef, -d.places)

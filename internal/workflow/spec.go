@@ -14,5 +14,6 @@ type Spec struct {
 	Values     map[string]map[string]string            `json:"values,omitempty"`
 	Packages   map[string]map[string]any               `json:"packages,omitempty"`
 	Extend     map[string]specfile.Map[specfile.Value] `json:"extend,omitempty"`
-	Poll       string                                  `json:"poll,omitempty"` // every so long; "" = by webhook only
+	Without    []string                                `json:"without,omitempty"` // "time/account": records that a role's system goes without
+	Poll       string                                  `json:"poll,omitempty"`    // every so long; "" = by webhook only
 }
