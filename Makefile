@@ -1,11 +1,12 @@
 # make            build the program
 # make check      what CI runs: format, vet, tests on SQLite and PostgreSQL
+# make real       the test on the real systems (Tryton, Redmine; installed by apt where we are root)
 # make bench      the benchmarks of the hot paths
 
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: all build check fmt vet test bench
+.PHONY: all build check fmt vet test real bench
 
 all: build
 
@@ -22,6 +23,9 @@ vet:
 
 test:
 	scripts/with-postgres $(GO) test -timeout 20m ./...
+
+real:
+	scripts/real/test.sh $(GO) test -count=1 -timeout 10m -run TestRealSystems -v ./cmd/throughline
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
