@@ -312,6 +312,19 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestWaitingReadsNothingAgain: a run that waits for a limit goes by what it has read. Otherwise runs
+// that wait for each other's reads use up the very limit they wait for.
+func TestWaitingReadsNothingAgain(t *testing.T) {
+	h := newHouse(t)
+	h.far.hook = func(call int, at string) (int, bool) { return 429, call == 2 && at == "before" }
+	h.win()
+	h.drain()
+	h.once()
+	if h.far.calls != 6 {
+		t.Errorf("%d calls, want the five and the one that was refused", h.far.calls)
+	}
+}
+
 func TestADealWithoutAmountIsParkedAndRunsAfterTheFix(t *testing.T) {
 	h := newHouse(t)
 	h.far.deal["amount"] = nil

@@ -24,6 +24,7 @@ type run struct {
 	flow    *Flow
 	event   *hub.Event
 	started time.Time
+	resumed bool // an earlier attempt of this run may have read something
 
 	inputs  map[string]any     // vendor's records read by this run, by key
 	results map[string]*result // of the trigger and of steps, by name
@@ -60,6 +61,8 @@ func (r *run) carry() error {
 	if err != nil {
 		return err
 	}
+	// A row that was set aside keeps its revision; one that died with its process counts the crash.
+	r.resumed = r.work.Revision != 0 || r.work.Crashes > 0
 	r.flow, r.work.Revision = flow, flow.Revision // R9: the run ends on the version it begins with
 	if r.work.Event == "" {
 		return r.tick()
@@ -103,7 +106,7 @@ func (r *run) load() error {
 	if r.event == nil {
 		return fmt.Errorf("event %s of %s is gone", r.work.Event, r.work.Key)
 	}
-	if r.work.Attempts == 0 && r.work.Crashes == 0 && r.work.Reason == "" {
+	if !r.resumed {
 		return nil
 	}
 	list, err := r.tenant.Inputs(r.ctx, r.work.Run)
