@@ -40,8 +40,7 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := adminKey(ctx, stage.App)
-	if err != nil {
+	if _, err := adminKey(ctx, stage.App); err != nil {
 		return err
 	}
 	ran := make(chan error, 1)
@@ -62,7 +61,6 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	}
 	if !c.Once {
 		fmt.Printf("\nLook inside, from another terminal (end with Ctrl-C):\n  export THROUGHLINE_SERVER=%s THROUGHLINE_DATA=%s\n  throughline runs northwind\n  throughline exceptions northwind\n  throughline records northwind\n  tail -f %s/far-sides/*.jsonl\n", stage.App.URL(), p.Data, p.Data)
-		_ = key
 		return <-ran
 	}
 	cancel()

@@ -52,8 +52,7 @@ func problem(err error) error {
 		return &huma.ErrorModel{Status: 500, Type: "/errors/defect", Title: "Something went wrong on our side.", Detail: "Tell support."}
 	}
 	p := &huma.ErrorModel{Status: statuses[e.Kind], Type: "/errors/" + e.Code, Title: e.Message, Detail: e.Hint}
-	var located interface{ Error() string } = err
-	if prefix, _, ok := strings.Cut(located.Error(), e.Message); ok && prefix != "" {
+	if prefix, _, ok := strings.Cut(err.Error(), e.Message); ok && prefix != "" {
 		p.Errors = append(p.Errors, &huma.ErrorDetail{Message: strings.TrimSuffix(prefix, ": "), Location: e.Field})
 	} else if e.Field != "" {
 		p.Errors = append(p.Errors, &huma.ErrorDetail{Message: e.Message, Location: e.Field})

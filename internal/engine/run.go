@@ -296,9 +296,9 @@ func (r *run) end(err error) error {
 	case errors.Is(err, errFiltered):
 		return r.finish(hub.Filtered, nil)
 	case errors.As(err, &p):
-		return r.setAside(*p, false)
+		return r.setAside(*p)
 	case errors.As(err, &missing):
-		return r.setAside(pause{on: waitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."}, false)
+		return r.setAside(pause{on: waitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."})
 	}
 	return r.failed(err)
 }
@@ -319,10 +319,10 @@ func (r *run) failed(err error) error {
 	if v.counts {
 		r.work.Attempts++
 	}
-	return r.setAside(pause{until: r.e.Now().Add(v.wait), reason: e.Message}, true)
+	return r.setAside(pause{until: r.e.Now().Add(v.wait), reason: e.Message})
 }
 
-func (r *run) setAside(p pause, _ bool) error {
+func (r *run) setAside(p pause) error {
 	w := r.work
 	w.Reason, w.WaitsOn, w.Due = p.reason, p.on, p.until
 	w.State = hub.Later
