@@ -185,7 +185,10 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, err
 
 // Claim takes up to n rows of work for this node.
 func (e *Engine) Claim(ctx context.Context, n int) ([]hub.Work, error) {
-	return e.Store.Claim(ctx, e.epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
+	e.mu.Lock()
+	epoch := e.epoch
+	e.mu.Unlock()
+	return e.Store.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
 }
 
 // rest waits for a wake-up or a moment.
@@ -197,6 +200,13 @@ func (e *Engine) rest(ctx context.Context) {
 	case <-e.wake:
 	case <-t.C:
 	}
+}
+
+// jitter is a share of a wait in [-0.2, 0.2), so that what failed together is not tried together.
+func (e *Engine) jitter() float64 {
+	e.mu.Lock() // the source of randomness is not made for many at once
+	defer e.mu.Unlock()
+	return e.Rand.Float64()*0.4 - 0.2
 }
 
 // leased reports whether the lease still holds: a node that slept must not send.

@@ -309,7 +309,7 @@ func (r *run) failed(err error) error {
 		e = &hub.Error{Kind: hub.Internal, Code: "engine.defect", Message: "Something went wrong on our side.", Hint: "Tell support.", Err: err}
 	}
 	r.e.Log.Debug("run failed", "run", r.work.Run, "key", r.work.Key, "kind", e.Kind, "error", err)
-	v := next(e, r.work.Attempts, r.class, r.e.Rand.Float64()*0.4-0.2)
+	v := next(e, r.work.Attempts, r.class, r.e.jitter())
 	if v.do == park {
 		if e.Kind == hub.Internal {
 			r.e.Log.Error("parked a defect", "run", r.work.Run, "key", r.work.Key, "error", err)

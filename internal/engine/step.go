@@ -185,7 +185,7 @@ func (r *run) candidates(end *End, ours canonical.Record, key []string, items []
 	for _, x := range items {
 		theirs, err := m.Read(end.context(r.work.Tenant, nil), x)
 		if err != nil {
-			continue // a record over there that is not valid by our schema is no candidate
+			return nil, fmt.Errorf("read a candidate in %s: %w", end.Conn.ID, err) // it may be the one: never a silent create
 		}
 		id, err := m.Kind.IDOf(x, end.Conn.Settings)
 		if err != nil {
