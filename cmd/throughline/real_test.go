@@ -229,17 +229,18 @@ func (s *service) run(args ...string) []byte {
 	return out
 }
 
-// until polls a condition of another process, for a minute at most.
+// until polls a condition of another process, for three minutes at most: a create whose answer died
+// with the process is sent again only when the far side's declared search lag, a minute, is over.
 func (r *real) until(what string, met func() bool) {
 	r.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); <-tick.C {
 		if met() {
 			return
 		}
 	}
-	r.Fatalf("not within a minute: %s", what)
+	r.Fatalf("not within three minutes: %s", what)
 }
 
 // written is how many runs of the deal ended written.
