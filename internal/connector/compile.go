@@ -17,7 +17,7 @@ import (
 var vars = expr.Vars{
 	"settings": expr.Dyn, "secret": expr.Dyn, "session": expr.Dyn,
 	"id": expr.Dyn, "x": expr.Dyn, "fields": expr.Dyn, "item": expr.Dyn, "value": expr.Dyn,
-	"record": expr.Dyn, "marker": expr.Text, "key": expr.Text,
+	"found": expr.Dyn, "record": expr.Dyn, "marker": expr.Text, "key": expr.Text,
 	"since": expr.Instant, "page": expr.Dyn, "method": expr.Text, "params": expr.Dyn,
 	"body": expr.Dyn, "status": expr.Int, "header": expr.Dyn, "cookie": expr.Dyn, "e": expr.Dyn, "v": expr.Dyn,
 }
@@ -71,8 +71,9 @@ type ListOp struct {
 // FollowOp is a write after a create.
 type FollowOp struct {
 	*Op
-	Spec       *Follow
-	When, Each *expr.Program
+	Spec              *Follow
+	With              []NamedOp
+	When, Each, Needs *expr.Program
 }
 
 // Op is one call, compiled: what package remote sends.
@@ -180,9 +181,7 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 		kind.List = k.list(name, r.List, r.Path, c.File.Page)
 	}
 	for i := range r.After {
-		f := &r.After[i]
-		op := k.op(name+"."+f.Step, f.Call, &Write{Class: f.Class})
-		kind.After = append(kind.After, FollowOp{op, f, k.expr(f.When, expr.Bool), k.expr(f.Each, expr.Dyn)})
+		kind.After = append(kind.After, k.follow(name, &r.After[i]))
 	}
 	if kind.Create != nil && kind.Create.Write.Class == "S" && kind.Find["marker"] == nil {
 		k.problem(r.Pos, "records."+name+".create", "write class S needs a search by marker", "Add find: {marker: …}, or say X where the vendor offers none.")
@@ -194,6 +193,21 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 		}
 		c.byAs[r.As] = kind
 	}
+}
+
+func (k *compiler) follow(record string, f *Follow) FollowOp {
+	name := record + "." + f.Step
+	out := FollowOp{Op: k.op(name, f.Call, &Write{Class: f.Class, Lag: f.Lag}), Spec: f, When: k.expr(f.When, expr.Bool), Each: k.expr(f.Each, expr.Dyn), Needs: k.expr(f.Needs, expr.Bool)}
+	for _, w := range f.With {
+		out.With = append(out.With, NamedOp{w.Key, k.op(name+".with."+w.Key, w.Value, nil)})
+	}
+	if f.Class == "S" && (len(f.With) == 0 || out.When == nil) {
+		k.problem(f.Pos, "records."+record+".after_create", "write class S needs with and when, to see whether it was done", "Read the state in with:, compare it in when:; or say X where it cannot be seen.")
+	}
+	if out.Needs != nil && f.Says == "" {
+		k.problem(f.Pos, "records."+record+".after_create", "needs is there, says is not", "Add says: with the sentence that tells a person what is missing.")
+	}
+	return out
 }
 
 func (k *compiler) list(name string, l *List, at *specfile.Template, page *Page) *ListOp {
@@ -285,6 +299,16 @@ func (c *Connector) Kind(name string) *Kind { return c.kinds[name] }
 // KindAs is the vendor's record that carries the canonical type, or nil: what the connector cannot
 // carry, no flow may ask of it.
 func (c *Connector) KindAs(recordType string) *Kind { return c.byAs[recordType] }
+
+// Follow is the write after a create of this operation's name, or nil.
+func (k *Kind) Follow(operation string) *FollowOp {
+	for i := range k.After {
+		if k.After[i].Name == operation {
+			return &k.After[i]
+		}
+	}
+	return nil
+}
 
 // Whoami is the test call, or nil.
 func (c *Connector) Whoami() *Op { return c.ops["whoami"] }

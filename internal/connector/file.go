@@ -179,13 +179,19 @@ type Write struct {
 	Lag   specfile.Duration `spec:"lag" doc:"how long a search may miss what was just written"`
 }
 
-// Follow is a write after a create.
+// Follow is a write after a create. It is sent once per record, or once per item of each; needs says
+// what must be there for it, and when is asked again before a repeat after a lost answer.
 type Follow struct {
 	Call  `spec:",inline"`
-	Step  string        `spec:"step,required" doc:"its name in the ledger"`
-	Class string        `spec:"write,required" enum:"K|U|S|X"`
-	When  specfile.Expr `spec:"when"`
-	Each  specfile.Expr `spec:"each" doc:"once per item, as item"`
+	Step  string             `spec:"step,required" doc:"its name in the ledger"`
+	Class string             `spec:"write,required" enum:"K|U|S|X"`
+	Each  specfile.Expr      `spec:"each" doc:"once per item, as item"`
+	With  specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
+	Needs specfile.Expr      `spec:"needs" doc:"false: a person is told what says tells, and it is sent later"`
+	Says  string             `spec:"says" doc:"what is missing, for people"`
+	Fix   string             `spec:"fix" doc:"what to do about it"`
+	When  specfile.Expr      `spec:"when" doc:"false: there is nothing to do"`
+	Lag   specfile.Duration  `spec:"lag" doc:"how long with may miss what was just written"`
 }
 
 // Webhooks says how the vendor tells us of changes.

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -38,7 +39,8 @@ type far struct {
 	created map[string][]string // path → markers, in order
 	patched []string
 	calls   int
-	hidden  bool // search finds nothing yet
+	hidden  bool   // search finds nothing yet
+	refuse  string // writes below this path are refused
 	hook    func(n int, when string) (status int, stop bool)
 }
 
@@ -57,6 +59,9 @@ func (f *far) Send(ctx context.Context, method, url string, header map[string]st
 		if status, stop := f.hook(n, "before"); stop {
 			return f.stopped(status)
 		}
+	}
+	if at, err := neturl.Parse(url); err != nil || method != "GET" && f.refuses(at.Path) {
+		return 400, http.Header{}, []byte(`{"message":"no"}`), err
 	}
 	rec := httptest.NewRecorder()
 	f.serve(rec, httptest.NewRequest(method, url, bytes.NewReader(body)))
@@ -85,6 +90,8 @@ func (f *far) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == "GET" && strings.HasPrefix(r.URL.Path, "/crm/"):
 		_ = json.NewEncoder(w).Encode(f.deal)
+	case r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/state"):
+		fmt.Fprintf(w, `{"active":%v}`, len(f.created[strings.TrimSuffix(r.URL.Path, "state")+"activate"]) > 0)
 	case r.Method == "GET":
 		marker := r.URL.Query().Get("externalId")
 		for i, m := range f.created[r.URL.Path] {
@@ -117,6 +124,7 @@ type house struct {
 	engine *engine.Engine
 	ingest *ingest.Ingest
 	ids    int
+	conns  fs.FS // connectors; those of the comparisons unless a test brings its own
 }
 
 func sub(t *testing.T, dir string) fs.FS {
@@ -128,8 +136,10 @@ func sub(t *testing.T, dir string) fs.FS {
 	return f
 }
 
-func newHouse(t *testing.T) *house {
-	h := &house{T: t, clock: storetest.NewClock(), far: newFar()}
+func newHouse(t *testing.T) *house { return newHouseWith(t, sub(t, "connectors")) }
+
+func newHouseWith(t *testing.T, conns fs.FS) *house {
+	h := &house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns}
 	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "ledger.db"), h.clock.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +187,7 @@ func (noSessions) Save(context.Context, hub.TenantID, hub.ConnectionID, int64, m
 // start starts the process anew on the store that is there.
 func (h *house) start() {
 	h.Helper()
-	cat, err := catalog.Load(schemas.Files, []fs.FS{sub(h.T, "connectors")}, []fs.FS{sub(h.T, "templates")})
+	cat, err := catalog.Load(schemas.Files, []fs.FS{h.conns}, []fs.FS{sub(h.T, "templates")})
 	if err != nil {
 		h.Fatal(err)
 	}

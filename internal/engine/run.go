@@ -33,6 +33,7 @@ type run struct {
 	arrived []string           // what others may wait for
 
 	class  hub.WriteClass // of the write under way
+	halted []halt         // the roles at which this run can do no more for now
 	label  string
 	calls  int
 	writes int
@@ -78,7 +79,7 @@ func (r *run) carry() error {
 			return err
 		}
 	}
-	return nil
+	return r.halts()
 }
 
 func (r *run) tick() error {

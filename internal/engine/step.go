@@ -13,6 +13,9 @@ import (
 
 // step carries out one step of the template.
 func (r *run) step(p *workflow.Plan) error {
+	if r.lacks(p.Uses) {
+		return nil
+	}
 	if p.When != nil {
 		if wanted, err := p.When.TrueAt(r.flow.Place, r.vars); err != nil || !wanted {
 			return err
@@ -24,7 +27,7 @@ func (r *run) step(p *workflow.Plan) error {
 	case "read":
 		return r.readRef(p)
 	case "match":
-		return r.match(p)
+		return r.apart(p.In, r.match(p))
 	case "decide":
 		return r.decide(p)
 	case "approve":
@@ -262,10 +265,10 @@ func (r *run) writeStep(p *workflow.Plan) error {
 
 func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
 	for _, role := range p.To {
-		if r.flow.skips(role, p.Record) {
+		if r.flow.skips(role, p.Record) || r.lacks([]string{role}) {
 			continue
 		}
-		if err := r.write(p, r.flow.Roles[role], res); err != nil {
+		if err := r.apart(role, r.write(p, r.flow.Roles[role], res)); err != nil {
 			return err
 		}
 	}

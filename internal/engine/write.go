@@ -26,15 +26,27 @@ type write struct {
 	intent store.Write
 }
 
-// write brings a record to a far side, once. What stands there already by the same hash costs no
-// call. A write whose outcome is not known from an earlier attempt is settled first.
+// write brings a record to a far side, once, and then what belongs to a new record there. What
+// stands there already by the same hash costs no call. A write whose outcome is not known from an
+// earlier attempt is settled first.
 func (r *run) write(p *workflow.Plan, end *End, res *result) error {
 	w, err := r.prepare(p, end, res)
-	if err != nil || w == nil {
+	if err != nil {
 		return err
 	}
-	r.pending.Open = []store.Write{w.intent}
-	busy, err := r.commit() // the intent is durable before the call leaves us (R3)
+	fresh := w.link == nil
+	if w.op != nil {
+		if err := w.once(); err != nil {
+			return err
+		}
+	}
+	return w.follow(fresh)
+}
+
+// once makes the intent durable before the call leaves us (R3).
+func (w *write) once() error {
+	w.run.pending.Open = []store.Write{w.intent}
+	busy, err := w.run.commit()
 	if err != nil {
 		return err
 	}
@@ -44,7 +56,8 @@ func (r *run) write(p *workflow.Plan, end *End, res *result) error {
 	return w.send()
 }
 
-// prepare maps the record and decides between create and update; nil where there is nothing to do.
+// prepare maps the record and decides between create and update; the write has no operation where
+// there is nothing to do.
 func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	m := end.Mappings[res.record.Type]
 	if m == nil {
@@ -57,10 +70,10 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	w := &write{run: r, end: end, m: m, res: res, link: link, op: m.Kind.Create}
 	if link != nil {
 		res.links[end.Role] = *link
-		w.op = m.Kind.Update
+		w.op = m.Kind.Update // nil: it is there, and this far side lets nobody change it
 	}
-	if w.op == nil {
-		return nil, nil // it is there, and this far side lets nobody change it
+	if w.op == nil && len(m.Kind.After) == 0 {
+		return w, nil
 	}
 	plain, err := m.Write(end.context(r.work.Tenant, r.resolve(end)), res.record, link == nil)
 	if err != nil {
@@ -72,8 +85,9 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w.fields = end.Conn.Connector.Fields(plain)
 	hash := canonical.Hash(body)
-	if link != nil && link.Hash == hash {
-		return nil, nil // unchanged since we wrote it
+	if w.op == nil || link != nil && link.Hash == hash {
+		w.op = nil // unchanged since we wrote it
+		return w, nil
 	}
 	w.intent = r.intent(p, w, hash, body)
 	return w, nil
@@ -218,6 +232,9 @@ func (w *write) settle() error {
 	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
 		return &pause{on: waitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
 	}
+	if f := w.m.Kind.Follow(open.Operation); f != nil {
+		return w.unsettled(f, open)
+	}
 	w.intent.OpKey, r.class = open.OpKey, open.Class
 	switch open.Class {
 	case hub.ClassK, hub.ClassU:
@@ -228,8 +245,7 @@ func (w *write) settle() error {
 	case hub.ClassS:
 		return w.search(open)
 	}
-	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation),
-		Hint: "Look there; then mark it as written, or send it again."}
+	return uncertain(open)
 }
 
 // supersede repeats what the record's older form was sent with before the newer one follows: the

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,7 @@ type Plan struct {
 	Of, From, Ask   *expr.Program
 	Each, Key, When *expr.Program
 	Set             []Field
+	Uses            []string // the roles whose ids, numbers or links the step reads: project.at.erp.number
 }
 
 // Field sets one field of a written record.
@@ -257,7 +259,7 @@ func (c *compiler) compile(pos specfile.Pos, at, source string, want expr.Type) 
 }
 
 func (c *compiler) step(s Step, t *Template) Plan {
-	p := Plan{Step: s, When: c.expr(s.When, expr.Bool)}
+	p := Plan{Step: s, When: c.expr(s.When, expr.Bool), Uses: uses(s)}
 	c.roles(s)
 	switch s.Kind() {
 	case "check":
@@ -292,6 +294,25 @@ func (c *compiler) step(s Step, t *Template) Plan {
 		c.problems.Add(s.Pos, "steps", "this step does nothing", "A step is one of check, read, match, decide, approve and write.")
 	}
 	return p
+}
+
+var atRole = regexp.MustCompile(`\.at\.([a-z][a-z0-9_]*)`)
+
+// uses finds the roles whose answers a step's expressions read.
+func uses(s Step) []string {
+	var out []string
+	sources := []string{s.When.Source, s.Each.Source, s.Key.Source, s.From.Source, s.Approve.Source}
+	for _, f := range s.Set {
+		sources = append(sources, f.Value.Source)
+	}
+	for _, source := range sources {
+		for _, hit := range atRole.FindAllStringSubmatch(source, -1) {
+			if !slices.Contains(out, hit[1]) {
+				out = append(out, hit[1])
+			}
+		}
+	}
+	return out
 }
 
 func (c *compiler) roles(s Step) {

@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"fmt"
+
+	"throughline/internal/canonical"
+	"throughline/internal/connector"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+)
+
+// A new record may be made by several calls: its members, its activation. Each is a follow-up with
+// an intent of its own, sent once per record and item, whenever the item first appears.
+
+// followUp is one follow-up of a record, prepared.
+type followUp struct {
+	*write
+	op     *connector.FollowOp
+	vars   remote.Vars
+	intent store.Write
+}
+
+// follow sends the follow-ups that were not sent yet. They belong to records that we made: one that
+// was there before has its members from somebody else.
+func (w *write) follow(fresh bool) error {
+	if len(w.m.Kind.After) == 0 {
+		return nil
+	}
+	earlier, ours, err := w.history()
+	if err != nil || !ours && !fresh {
+		return err
+	}
+	for i := range w.m.Kind.After {
+		op := &w.m.Kind.After[i]
+		items, err := w.items(op)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			f, err := w.followUp(op, item)
+			if err != nil {
+				return err
+			}
+			if err := f.once(earlier[f.intent.OpKey]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// history is what was written to the record there before, by operation key, and whether its creation
+// is among it.
+func (w *write) history() (earlier map[string]*store.Write, ours bool, err error) {
+	list, err := w.run.tenant.Writes(w.run.ctx, w.res.record.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	earlier = map[string]*store.Write{}
+	for i, old := range list {
+		if old.Connection != w.end.Conn.ID {
+			continue
+		}
+		earlier[old.OpKey] = &list[i]
+		ours = ours || w.m.Kind.Create != nil && old.Operation == w.m.Kind.Create.Name && old.State == "done"
+	}
+	return earlier, ours, nil
+}
+
+// items are what each gives; a follow-up without it has one, which is nothing.
+func (w *write) items(op *connector.FollowOp) ([]any, error) {
+	if op.Each == nil {
+		return []any{nil}, nil
+	}
+	v, err := op.Each.Eval(w.followVars(nil))
+	if err != nil {
+		return nil, fmt.Errorf("%s: each: %w", op.Name, err)
+	}
+	list, _ := v.([]any)
+	return list, nil
+}
+
+func (w *write) followVars(item any) remote.Vars {
+	return remote.Vars{"id": w.res.links[w.end.Role].ExternalID, "marker": w.res.record.ID.Marker(), "fields": w.fields, "record": w.res.record.Fields,
+		"item": item, "settings": w.end.Conn.Settings}
+}
+
+func (w *write) followUp(op *connector.FollowOp, item any) (*followUp, error) {
+	body, err := canonical.Encode(map[string]any{"item": item})
+	if err != nil {
+		return nil, fmt.Errorf("%s: item: %w", op.Name, err)
+	}
+	r, hash := w.run, canonical.Hash(body)
+	key := hub.RecordIDFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash)
+	return &followUp{write: w, op: op, vars: w.followVars(item), intent: store.Write{OpKey: "op" + string(key)[3:], Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
+		Step: op.Spec.Step, Record: w.res.record.ID, Connection: w.end.Conn.ID, Operation: op.Name, Class: hub.WriteClass(op.Spec.Class), Hash: hash, Body: body, Started: r.e.Now()}}, nil
+}
+
+// once sends a follow-up that is needed, its intent first. Earlier is what became of it before.
+func (f *followUp) once(earlier *store.Write) error {
+	if earlier != nil && earlier.State == "done" {
+		return nil
+	}
+	if earlier != nil && earlier.State != "refused" {
+		return f.resume(earlier)
+	}
+	wanted, err := f.wanted()
+	if err != nil || !wanted {
+		return err
+	}
+	r := f.run
+	f.intent.Started = r.e.Now()
+	r.pending.Open = []store.Write{f.intent}
+	busy, err := r.commit()
+	if err != nil {
+		return err
+	}
+	if len(busy) > 0 {
+		return &pause{on: waitsOn(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
+	}
+	return f.send()
+}
+
+// resume settles a follow-up whose answer was lost.
+func (f *followUp) resume(open *store.Write) error {
+	f.intent = *open
+	f.run.class = open.Class
+	wanted, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	f.run.class = ""
+	if !wanted {
+		f.done() // what it should have changed stands there
+		return nil
+	}
+	return f.again(open)
+}
+
+// wanted reads what stands there and decides whether the follow-up is to be sent.
+func (f *followUp) wanted() (bool, error) {
+	found := map[string]any{}
+	for _, with := range f.op.With {
+		answer, err := f.run.call(f.end, with.Op, f.vars)
+		if err != nil {
+			return false, err
+		}
+		found[with.Name] = answer.Result
+	}
+	f.vars["found"] = found
+	if f.op.Needs != nil {
+		ok, err := f.op.Needs.True(f.vars)
+		if err != nil {
+			return false, fmt.Errorf("%s: needs: %w", f.op.Name, err)
+		}
+		if !ok {
+			return false, &hub.Error{Kind: hub.NotFound, Code: "follow.missing", Field: f.op.Spec.Step, Message: f.says(), Hint: f.op.Spec.Fix}
+		}
+	}
+	if f.op.When == nil {
+		return true, nil
+	}
+	ok, err := f.op.When.True(f.vars)
+	if err != nil {
+		return false, fmt.Errorf("%s: when: %w", f.op.Name, err)
+	}
+	return ok, nil
+}
+
+func (f *followUp) says() string {
+	if item, ok := f.vars["item"].(string); ok {
+		return item + ": " + f.op.Spec.Says
+	}
+	return f.op.Spec.Says
+}
+
+func (f *followUp) send() error {
+	r := f.run
+	r.class = f.intent.Class
+	_, err := r.call(f.end, f.op.Op, f.vars)
+	if e := hub.AsError(err); err != nil && (e == nil || e.Kind != hub.Exists) {
+		return f.refused(err)
+	}
+	r.class = ""
+	f.done()
+	return nil
+}
+
+// done notes a follow-up that stands there: sent just now, or by an attempt whose answer was lost.
+func (f *followUp) done() {
+	r, link := f.run, f.res.links[f.end.Role]
+	now := r.e.Now()
+	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: f.intent.OpKey, State: "done", Link: link, Ended: now})
+	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record." + f.op.Spec.Step,
+		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: string(f.intent.Body)})
+	r.writes++
+}
+
+func (f *followUp) refused(err error) error {
+	e := hub.AsError(err)
+	if e == nil || e.Kind == hub.Uncertain && f.intent.Class != hub.ClassX {
+		return err // still open: the next attempt settles it by its class
+	}
+	state := "refused"
+	if e.Kind == hub.Uncertain {
+		state = "uncertain"
+	}
+	f.run.pending.Close = append(f.run.pending.Close, store.WriteDone{OpKey: f.intent.OpKey, State: state, Message: e.Message, Ended: f.run.e.Now()})
+	return err
+}
+
+// again repeats a follow-up whose answer was lost, if its class allows it. What it should have
+// changed was read a moment ago: wanted says that it is still to be done.
+func (f *followUp) again(open *store.Write) error {
+	r := f.run
+	switch open.Class {
+	case hub.ClassK, hub.ClassU:
+		return f.send()
+	case hub.ClassS:
+		if trusted := open.Started.Add(f.op.Spec.Lag.D); r.e.Now().Before(trusted) {
+			return &pause{until: trusted, reason: "Waits until the far side would show what was sent."}
+		}
+		return f.send()
+	}
+	return uncertain(open)
+}
+
+// unsettled settles a follow-up that an earlier attempt left open before anything else is done to
+// the record.
+func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
+	body, err := decodeFields(open.Body)
+	if err != nil {
+		return err
+	}
+	f, err := w.followUp(op, body["item"])
+	if err != nil {
+		return err
+	}
+	if err := f.resume(open); err != nil {
+		return err
+	}
+	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
+}
+
+func uncertain(open *store.Write) error {
+	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation),
+		Hint: "Look there; then mark it as written, or send it again."}
+}
