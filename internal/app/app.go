@@ -119,7 +119,7 @@ func (c *Config) defaults() {
 		c.Rand = rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(os.Getpid())))
 	}
 	if c.Workers == 0 {
-		c.Workers = 64
+		c.Workers = 256
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
@@ -152,7 +152,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	unseal := func(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error) {
 		return s.Open(ctx, t, id, sealed)
 	}
-	loader := engine.NewLoader(a.Store, cat, unseal)
+	loader := engine.NewLoader(a.Store, cat, unseal, a.Now)
 	client := remote.New(a.Send, s, a.Now)
 	journal := a.Store.Journal()
 	host, err := os.Hostname()

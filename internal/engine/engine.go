@@ -156,7 +156,7 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 }
 
 // claim takes as many rows as there are free hands.
-func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, error) {
+func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, error) {
 	hands := 0
 	for hands < e.Workers {
 		select {
@@ -184,11 +184,11 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, err
 }
 
 // Claim takes up to n rows of work for this node.
-func (e *Engine) Claim(ctx context.Context, n int) ([]hub.Work, error) {
+func (e *Engine) Claim(ctx context.Context, n int) ([]store.Claim, error) {
 	e.mu.Lock()
 	epoch := e.epoch
 	e.mu.Unlock()
-	return e.Store.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
+	return e.Journal.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
 }
 
 // rest waits for a wake-up or a moment.
@@ -221,8 +221,8 @@ func (e *Engine) leased() error {
 
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
 // be recorded because the lease is gone is left to the node that took over.
-func (e *Engine) Carry(ctx context.Context, w hub.Work) {
-	r := &run{e: e, ctx: ctx, work: w, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
+func (e *Engine) Carry(ctx context.Context, w store.Claim) {
+	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
 	err := r.guarded()
 	if err := r.end(err); err != nil && !errors.Is(err, store.ErrFenced) {
 		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
@@ -233,8 +233,7 @@ func (e *Engine) Carry(ctx context.Context, w hub.Work) {
 func (r *run) guarded() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &hub.Error{Kind: hub.Internal, Code: "engine.panic", Message: "The record made the engine stumble.", Hint: "Tell support; the other records are not affected.",
-				Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
+			err = stumbled(p)
 		}
 	}()
 	if r.work.Crashes >= store.MaxCrashes {
@@ -242,4 +241,9 @@ func (r *run) guarded() (err error) {
 			Hint: "Tell support before it is tried again."}
 	}
 	return r.carry()
+}
+
+func stumbled(p any) error {
+	return &hub.Error{Kind: hub.Internal, Code: "engine.panic", Message: "The record made the engine stumble.", Hint: "Tell support; the other records are not affected.",
+		Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
 }

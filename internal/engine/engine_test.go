@@ -191,7 +191,7 @@ func (h *house) start() {
 	if err != nil {
 		h.Fatal(err)
 	}
-	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil })
+	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, h.clock.Now)
 	client := remote.New(h.far, noSessions{}, h.clock.Now)
 	journal := h.store.Journal()
 	h.engine = engine.New(engine.Options{Store: h.store, Journal: journal, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,

@@ -74,7 +74,7 @@ func (s *Store) Apply(ctx context.Context, c Setup) error {
 		if err := putPolls(ctx, t, c.Polls); err != nil {
 			return err
 		}
-		return appendAudit(ctx, t, u.ID, c.Audit)
+		return s.appendAudit(ctx, t, u.ID, c.Audit)
 	})
 }
 
