@@ -113,3 +113,26 @@ func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int6
 	})
 	return freed, err
 }
+
+// GiveBack makes ready what stands under the node's lease though the node does not have it in hand:
+// rows whose claim or whose end it could not record, or was not told that it had. It returns how many.
+func (s *Store) GiveBack(ctx context.Context, epoch int64, inHand func(hub.Work) bool) (n int, err error) {
+	err = s.db.change(ctx, func(t tx) error {
+		n = 0
+		r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE state = 'running' AND epoch = ?`, epoch)
+		list, err := all(r, err, scanWork)
+		if err != nil {
+			return err
+		}
+		var args [][]any
+		for _, w := range list {
+			if !inHand(w) {
+				args = append(args, []any{w.Tenant, w.Deployment, w.Key, epoch})
+			}
+		}
+		n = len(args)
+		_, err = t.each(ctx, `UPDATE work SET state = 'ready', epoch = 0 WHERE tenant = ? AND deployment = ? AND record_key = ? AND epoch = ? AND state = 'running'`, args)
+		return err
+	})
+	return n, err
+}

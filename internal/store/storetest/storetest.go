@@ -53,10 +53,11 @@ func Run(t *testing.T, open Opener) {
 		"a lane goes before the next":                                  lanes,
 		"a retry is due when its time comes, and keeps its run":        retries,
 		"a record that waits for another goes on when that one comes":  releases,
-		"a record that waits for what came meanwhile goes on at once":   cameMeanwhile,
+		"a record that waits for what came meanwhile goes on at once":  cameMeanwhile,
 		"a record that waits for a write goes on when it is refused":   refusedReleases,
 		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
+		"a row that its node does not carry is given back":             givesBack,
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
 		"a write's outcome and its link are kept together":             outcome,
@@ -342,6 +343,19 @@ func recovers(b *bench) {
 	}
 	if _, err := b.log.Record(b.ctx, b.ending(dead, hub.Written)); !errors.Is(err, store.ErrFenced) {
 		b.Errorf("the dead node's outcome: %v, want it fenced", err)
+	}
+}
+
+func givesBack(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	b.accept("t1", "2", "e2", 0)
+	claimed := b.claim(10)
+	kept := claimed[0]
+	n, err := b.store.GiveBack(b.ctx, b.epoch, func(w hub.Work) bool { return w.Key == kept.Key })
+	b.must(err)
+	got := b.claim(10)
+	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 {
+		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept, no crash counted", n, got)
 	}
 }
 
