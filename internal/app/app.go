@@ -153,7 +153,11 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 		return s.Open(ctx, t, id, sealed)
 	}
 	loader := engine.NewLoader(a.Store, cat, unseal, a.Now)
-	client := remote.New(a.Send, s, a.Now)
+	var shared remote.Budgets
+	if a.Config.Store != "" {
+		shared = budgets{a.Store}
+	}
+	client := remote.New(a.Send, s, shared, a.Now)
 	journal := a.Store.Journal()
 	host, err := os.Hostname()
 	if err != nil {
@@ -261,4 +265,21 @@ func (c *Config) wayOut() error {
 	}
 	c.Send = egress.New(egress.Options{Vouched: vouched})
 	return nil
+}
+
+// budgets keeps what is used of vendors' limits where all nodes see it.
+type budgets struct{ store *store.Store }
+
+func (b budgets) Change(ctx context.Context, t hub.TenantID, id hub.ConnectionID, limit string, f func(u *remote.Use, now time.Time)) error {
+	return b.store.Tenant(t).ChangeLimit(ctx, id, limit, func(kept string, now time.Time) (string, error) {
+		var u remote.Use
+		if kept != "" {
+			if err := json.Unmarshal([]byte(kept), &u); err != nil {
+				return "", fmt.Errorf("read what is used of limit %s of %s: %w", limit, id, err)
+			}
+		}
+		f(&u, now)
+		out, err := json.Marshal(u)
+		return string(out), err
+	})
 }

@@ -192,7 +192,7 @@ func (h *house) start() {
 		h.Fatal(err)
 	}
 	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, h.clock.Now)
-	client := remote.New(h.far, noSessions{}, h.clock.Now)
+	client := remote.New(h.far, noSessions{}, nil, h.clock.Now)
 	journal := h.store.Journal()
 	h.engine = engine.New(engine.Options{Store: h.store, Journal: journal, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
 		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Lease: time.Hour, Sole: true, Name: "test"})

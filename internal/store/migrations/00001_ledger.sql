@@ -226,6 +226,15 @@ CREATE TABLE audit_head (
   PRIMARY KEY (tenant)
 );
 
+-- How much of a vendor's limit was used lately, by all nodes together.
+CREATE TABLE limit_use (
+  tenant TEXT NOT NULL,
+  connection TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kept TEXT NOT NULL,
+  PRIMARY KEY (tenant, connection, name)
+);
+
 CREATE TABLE api_key (
   tenant TEXT NOT NULL,
   hash TEXT NOT NULL,
@@ -237,6 +246,7 @@ CREATE TABLE api_key (
 
 -- +goose Down
 DROP TABLE api_key;
+DROP TABLE limit_use;
 DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE cursor;

@@ -63,6 +63,7 @@ func Run(t *testing.T, open Opener) {
 		"a write's outcome and its link are kept together":             outcome,
 		"a parked run opens an exception, a retry runs it again, once": parks,
 		"what many record at once is all kept":                         together,
+		"what is used of a limit is counted once by all":               limits,
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
 	} {
@@ -476,6 +477,36 @@ func together(b *bench) {
 	if got := len(b.claim(n + 1)); got != n {
 		b.Errorf("%d rows, want %d", got, n)
 	}
+}
+
+func limits(b *bench) {
+	const hands, each = 4, 25
+	var wait sync.WaitGroup
+	errs := make(chan error, hands*each)
+	for range hands {
+		wait.Go(func() {
+			for range each {
+				errs <- b.store.Tenant("t1").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) { return kept + "x", nil })
+			}
+		})
+	}
+	wait.Wait()
+	close(errs)
+	for err := range errs {
+		b.must(err)
+	}
+	b.must(b.store.Tenant("t2").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) {
+		if kept != "" {
+			b.Error("one tenant sees another's use")
+		}
+		return kept, nil
+	}))
+	b.must(b.store.Tenant("t1").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) {
+		if len(kept) != hands*each {
+			b.Errorf("%d counted, want %d", len(kept), hands*each)
+		}
+		return kept, nil
+	}))
 }
 
 func audit(b *bench) {
