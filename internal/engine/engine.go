@@ -32,10 +32,16 @@ type Ticker interface {
 	Tick(ctx context.Context, flow *Flow, w hub.Work) (store.Step, error)
 }
 
+// Journal makes durable what runs record, and hands out work (package store).
+type Journal interface {
+	Record(ctx context.Context, st store.Step) (busy []string, err error)
+	Claim(ctx context.Context, epoch int64, n int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error)
+}
+
 // Options are the engine's surroundings, passed in so that the whole can run in simulated time.
 type Options struct {
 	Store   *store.Store
-	Journal *store.Journal
+	Journal Journal
 	Remote  *remote.Client
 	Flows   Flows
 	Ticker  Ticker
