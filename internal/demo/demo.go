@@ -207,7 +207,7 @@ type Result struct {
 func (s *Stage) Count(ctx context.Context) (Result, error) {
 	r := Result{DealsWon: len(s.won), Seconds: time.Since(s.begun).Seconds(), Why: []string{}}
 	erp, clock := created(s.ERP.Effects()), created(s.Time.Effects())
-	r.Customers, r.Projects, r.Tasks, r.TimeProjects = len(erp["customer"]), len(erp["project"]), len(erp["project_task"]), len(clock["project"])
+	r.Customers, r.Contracts, r.Projects, r.Tasks, r.TimeProjects = len(erp["customer"]), len(erp["sales_order"]), len(erp["project"]), len(erp["project_task"]), len(clock["project"])
 	for _, far := range []struct {
 		*Far
 		made map[string][]simulator.Effect
