@@ -470,7 +470,7 @@ func TestERPConformsToItsVendor(t *testing.T) {
 		{method: "PUT", path: erp + "/Opportunity?$expand=Products", body: object{"Subject": val("More support"), "Products": list{object{"InventoryID": val("SUP-M"), "Qty": val(12)}}}, status: 200, operation: "/Opportunity"},
 		{method: "PUT", path: erp + "/SalesOrder?$expand=Details", body: object{"CustomerID": val("C000900"), "Details": list{object{"InventoryID": val("ADV-40"), "OrderQty": val(2)}}}, status: 200, operation: "/SalesOrder"},
 		{method: "PUT", path: erp + "/SalesOrder?$select=OrderType,OrderNbr", body: object{"OrderType": val("SO"), "CustomerID": val("C000900"), "ExternalRef": val("k1"), "CustomerOrder": val("PO-9"), "Description": val("Advice"),
-			"Date": val("2026-12-01"), "CurrencyID": val("EUR"), "Hold": val(true), "Details": list{object{"InventoryID": val("ADV-40"), "LineDescription": val("Advice"), "OrderQty": val(1), "UnitPrice": val(6800)}}}, status: 200, operation: "/SalesOrder"},
+			"Date": val("2026-12-01T00:00:00+00:00"), "CurrencyID": val("EUR"), "Hold": val(true), "Details": list{object{"InventoryID": val("ADV-40"), "LineDescription": val("Advice"), "OrderQty": val(1), "UnitPrice": val(6800)}}}, status: 200, operation: "/SalesOrder"},
 		{method: "GET", path: erp + "/SalesOrder?$filter=ExternalRef%20eq%20'k1'", status: 200, operation: "/SalesOrder"},
 		{method: "PUT", path: erp + "/SalesOrder", body: object{"Details": list{object{"InventoryID": val("ADV-40")}}}, status: 422, unsound: true, operation: "/SalesOrder"},
 		{method: "PUT", path: erp + "/ProjectTemplate", body: object{"ProjectTemplateID": val("TMX"), "Description": val("Other")}, status: 200, operation: "/ProjectTemplate"},

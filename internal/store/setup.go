@@ -173,7 +173,7 @@ func (t *Tenant) Deployment(ctx context.Context, id hub.DeploymentID, revision i
 	return one(all(r, err, scanDeployment))
 }
 
-// TenantKey and PutTenantKey keep the wrapped data keys for package secret.
+// TenantKey reads a tenant's wrapped data key, kept for package secret; nil where it has none.
 func (s *Store) TenantKey(ctx context.Context, id string) ([]byte, error) {
 	r, err := s.db.query(ctx, `SELECT wrapped_key FROM tenant WHERE tenant = ? AND wrapped_key IS NOT NULL`, id)
 	v, err := one(all(r, err, func(r rows, v *[]byte) error { return r.Scan(v) }))
@@ -183,10 +183,18 @@ func (s *Store) TenantKey(ctx context.Context, id string) ([]byte, error) {
 	return *v, nil
 }
 
-// PutTenantKey stores a tenant's wrapped key.
+// PutTenantKey keeps a tenant's wrapped key, unless it has one: of two nodes that seal a tenant's
+// first secret at the same moment, both go on with the key of the first.
 func (s *Store) PutTenantKey(ctx context.Context, id string, wrapped []byte) error {
 	_, err := s.db.exec(ctx, `
 		INSERT INTO tenant (tenant, name, zone, currency, wrapped_key, created_at) VALUES (?, '', '', '', ?, ?)
-		ON CONFLICT (tenant) DO UPDATE SET wrapped_key = excluded.wrapped_key`, id, wrapped, micros(s.now()))
+		ON CONFLICT (tenant) DO UPDATE SET wrapped_key = excluded.wrapped_key WHERE tenant.wrapped_key IS NULL`, id, wrapped, micros(s.now()))
 	return err
+}
+
+// ReplaceTenantKey keeps the same key, wrapped anew, in place of the one that was read; it answers
+// false where another has replaced it since.
+func (s *Store) ReplaceTenantKey(ctx context.Context, id string, old, wrapped []byte) (done bool, err error) {
+	n, err := s.db.exec(ctx, `UPDATE tenant SET wrapped_key = ? WHERE tenant = ? AND wrapped_key = ?`, wrapped, id, old)
+	return n == 1, err
 }

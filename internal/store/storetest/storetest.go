@@ -66,6 +66,7 @@ func Run(t *testing.T, open Opener) {
 		"what is used of a limit is counted once by all":               limits,
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
+		"a tenant's first key stays until it is wrapped anew":          firstKey,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
