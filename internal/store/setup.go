@@ -107,15 +107,23 @@ func putPolls(ctx context.Context, t tx, list []hub.Work) error {
 	return nil
 }
 
+func scanCustomer(r rows, c *Customer) error {
+	var at int64
+	err := r.Scan(&c.ID, &c.Name, &c.Zone, &c.Currency, &at)
+	c.Created = instant(at)
+	return err
+}
+
 // Customers lists all tenants.
 func (s *Store) Customers(ctx context.Context) ([]Customer, error) {
 	r, err := s.db.query(ctx, `SELECT tenant, name, zone, currency, created_at FROM tenant ORDER BY tenant`)
-	return all(r, err, func(r rows, c *Customer) error {
-		var at int64
-		err := r.Scan(&c.ID, &c.Name, &c.Zone, &c.Currency, &at)
-		c.Created = instant(at)
-		return err
-	})
+	return all(r, err, scanCustomer)
+}
+
+// Customer reads the tenant's own row, or nil.
+func (t *Tenant) Customer(ctx context.Context) (*Customer, error) {
+	r, err := t.db.query(ctx, `SELECT tenant, name, zone, currency, created_at FROM tenant WHERE tenant = ?`, t.id)
+	return one(all(r, err, scanCustomer))
 }
 
 const connectionColumns = `tenant, id, connector, version, settings, secret, session, session_version, state, message, updated_at`
