@@ -17,6 +17,8 @@ type commands struct {
 	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it; shows the difference first."`
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
 	Exceptions exceptionsCmd `cmd:"" help:"List exceptions, or retry, ignore or approve one."`
+	Flows      flowsCmd      `cmd:"" help:"List, pause or resume flows."`
+	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`
 	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules."`
 	Check      checkCmd      `cmd:"" help:"Check connectors and templates in a folder."`

@@ -171,10 +171,21 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	tick.Ticker = a.ingest
 	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
 	mux := http.NewServeMux()
-	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External))
-	mux.Handle("/", api.Handler(a.Control, a.Keys))
+	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External, a.Log))
+	mux.Handle("/", api.Handler(a.Control, a.Keys, a.Log))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	a.handler = mux
+	a.handler = http.MaxBytesHandler(mux, maxRequest)
+}
+
+const (
+	maxRequest = 10<<20 + 1 // the doors refuse what is over 10 MB with a sentence; this is for any that forgets to
+	maxHeader  = 64 << 10
+)
+
+// server waits for nobody: who sends a byte now and then is cut off.
+func (a *App) server() *http.Server {
+	return &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug)}
 }
 
 type relay struct{ engine.Ticker }
@@ -184,7 +195,7 @@ func (a *App) URL() string { return "http://" + a.listen.Addr().String() }
 
 // Run serves and works until the context ends, then finishes what is in hand.
 func (a *App) Run(ctx context.Context) error {
-	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := a.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(a.listen) }()
 	ctx, cancel := context.WithCancel(ctx)

@@ -8,7 +8,6 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"throughline/internal/connector"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 )
 
@@ -234,14 +234,16 @@ func loginFailed(err error) error {
 		Hint: "Check the connection's credentials, then retry.", Err: err}
 }
 
-// JSON is a session or a secret from its sealed text.
+// JSON is a session or a secret from its sealed text. Numbers stay as they are written: account
+// numbers are longer than a float.
 func JSON(data []byte) (map[string]any, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, errors.New("not a JSON object")
+	v, err := exact.DecodeJSON(data)
+	m, is := v.(map[string]any)
+	if err != nil || !is {
+		return nil, errors.New("not a JSON object") // without the cause, which might show what is secret
 	}
 	return m, nil
 }

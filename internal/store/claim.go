@@ -49,6 +49,9 @@ func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 		}
 		c.got = append(c.got, got...)
 	}
+	if err := s.withoutPaused(ctx, t, c); err != nil {
+		return err
+	}
 	return s.take(ctx, t, c)
 }
 

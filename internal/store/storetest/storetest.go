@@ -66,6 +66,9 @@ func Run(t *testing.T, open Opener) {
 		"what is used of a limit is counted once by all":               limits,
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
+		"a tenant's first key stays until it is wrapped anew":          firstKey,
+		"a paused flow's rows wait until it is resumed":                paused,
+		"a newer revision pauses and resumes too":                      pausedByFile,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
