@@ -8,8 +8,9 @@ import (
 	"throughline/internal/specfile"
 )
 
-// ListOp reads pages. A list that is asked once for each record of another kind (Per) reads that
-// record as parent; Rows then takes the records out of each page.
+// ListOp reads pages. Of each page (Answer.Items), Fresh keeps the rows that are new, and Records finds
+// the records in them. A list that is asked once for each record of another kind (Per) reads that record
+// as parent.
 type ListOp struct {
 	*Op
 	Changed *expr.Program
@@ -66,18 +67,17 @@ func (k *compiler) parents(c *Connector) {
 	}
 }
 
-// Rows are the records on a page: its rows, or what each finds in them.
-func (l *ListOp) Rows(a *Answer) ([]any, error) {
-	rows := a.Items()
+// Records are what rows of a page hold: one record each, or what each finds in them.
+func (l *ListOp) Records(a *Answer, rows []any) ([]any, error) {
 	if l.each == nil {
 		return rows, nil
 	}
+	vars := make(map[string]any, len(a.vars)+1)
+	for name, v := range a.vars {
+		vars[name] = v
+	}
 	var out []any
 	for _, row := range rows {
-		vars := make(map[string]any, len(a.vars)+1)
-		for name, v := range a.vars {
-			vars[name] = v
-		}
 		vars["x"] = row
 		v, err := l.each.Eval(vars)
 		if err != nil {
@@ -92,7 +92,7 @@ func (l *ListOp) Rows(a *Answer) ([]any, error) {
 	return out, nil
 }
 
-// ChangedAt is when a listed record changed; zero where the list does not tell.
+// ChangedAt is when a row, as the answer has it, changed; zero where the list does not tell.
 func (l *ListOp) ChangedAt(x any) (time.Time, error) {
 	if l.Changed == nil {
 		return time.Time{}, nil

@@ -77,10 +77,7 @@ func TestANewestFirstListStopsAtTheCursor(t *testing.T) {
 		{"a row without an instant is never dropped", `[{"id":1},{"id":2,"at":"2026-03-02T10:00:00Z"}]`, "1", true},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			rows, err := k.List.Rows(answer(t, c, k.List.Op, nil, one.body))
-			if err != nil {
-				t.Fatal(err)
-			}
+			rows := answer(t, c, k.List.Op, nil, one.body).Items()
 			fresh, done, err := k.List.Fresh(rows, instant("2026-03-02T10:00:01Z"))
 			if err != nil || ids(fresh) != one.fresh || done != one.done {
 				t.Errorf("fresh %q done %v (%v), want %q %v", ids(fresh), done, err, one.fresh, one.done)
@@ -102,7 +99,8 @@ func TestARowMayHoldSeveralRecords(t *testing.T) {
     delete: {delete: "/entries/{id}", write: U}
 `, "entry")
 	vars := map[string]any{"parent": map[string]any{"id": "u1"}}
-	rows, err := k.List.Rows(answer(t, c, k.List.Op, vars, `[{"state":"approved","entries":[{"id":1},{"id":2}]},{"state":"open","entries":[]}]`))
+	a := answer(t, c, k.List.Op, vars, `[{"state":"approved","entries":[{"id":1},{"id":2}]},{"state":"open","entries":[]}]`)
+	rows, err := k.List.Records(a, a.Items())
 	if err != nil || ids(rows) != "1 2" || rows[0].(map[string]any)["user"] != "u1" || rows[1].(map[string]any)["state"] != "approved" {
 		t.Errorf("rows %v, %v", rows, err)
 	}
