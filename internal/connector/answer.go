@@ -48,7 +48,7 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 	}
 	a.Body = shaped
 	a.vars = map[string]any{"settings": vars["settings"], "body": shaped, "status": int64(status), "header": headers(header)}
-	for _, name := range []string{"x", "id", "page", "marker", "value", "fields", "record", "item", "found"} {
+	for _, name := range []string{"x", "id", "page", "marker", "value", "fields", "record", "item", "found", "items", "parent", "from", "to"} {
 		a.vars[name] = vars[name]
 	}
 	if failure := c.failure(op, a, parseErr, now); failure != nil {

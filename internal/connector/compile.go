@@ -17,6 +17,7 @@ import (
 var vars = expr.Vars{
 	"settings": expr.Dyn, "secret": expr.Dyn, "session": expr.Dyn,
 	"id": expr.Dyn, "x": expr.Dyn, "fields": expr.Dyn, "item": expr.Dyn, "value": expr.Dyn,
+	"items": expr.Dyn, "parent": expr.Dyn, "from": expr.Date, "to": expr.Date,
 	"found": expr.Dyn, "record": expr.Dyn, "marker": expr.Text, "key": expr.Text,
 	"since": expr.Instant, "page": expr.Dyn, "method": expr.Text, "params": expr.Dyn,
 	"body": expr.Dyn, "status": expr.Int, "header": expr.Dyn, "cookie": expr.Dyn, "e": expr.Dyn, "v": expr.Dyn,
@@ -45,11 +46,17 @@ type Kind struct {
 	Spec *Record
 
 	ID, Version, Number, Link *expr.Program
-	Get, Create, Update       *Op
+	Get                       *Op
+	Create, Update, Delete    *Op // with Write set; its Batch and With where the vendor needs or offers them
 	With                      []NamedOp
-	List                      *ListOp
+	List                      *ListOp // what changed
+	Deleted                   *ListOp // what the vendor says is gone; GoneID reads the id from its rows
+	Sweep                     *ListOp // all there is between the days from and to; the id is read as List's
 	Find                      map[string]*Op
 	After                     []FollowOp
+	Actions                   map[string]*FollowOp
+
+	gone *expr.Program
 }
 
 // NamedOp is an operation whose result gets a name.
@@ -58,21 +65,11 @@ type NamedOp struct {
 	Op   *Op
 }
 
-// ListOp reads pages.
-type ListOp struct {
-	*Op
-	Changed *expr.Program
-	Spec    *List
-	Page    *Page
-	Next    *expr.Program
-	Last    *expr.Program
-}
-
-// FollowOp is a write after a create.
+// FollowOp is a write beside create, update and delete: one that belongs to a new record (its Step is
+// its name in the ledger), or an action.
 type FollowOp struct {
 	*Op
 	Spec              *Follow
-	With              []NamedOp
 	When, Each, Needs *expr.Program
 }
 
@@ -80,8 +77,10 @@ type FollowOp struct {
 type Op struct {
 	Name   string // "deal.get"
 	Method string
-	Class  string // of limits
-	Write  *Write // nil for reads
+	Class  string    // of limits
+	Write  *Write    // nil for reads
+	With   []NamedOp // reads before a write, for found.NAME
+	Batch  *BatchOp  // the same for many records; nil where the vendor has none
 	Form   bool
 
 	path    *text
@@ -141,6 +140,7 @@ func compile(f *File) (*Connector, specfile.Problems) {
 	for _, r := range f.Records {
 		k.record(c, r.Key, r.Value)
 	}
+	k.parents(c)
 	if f.Webhooks != nil {
 		c.webhooks = k.hooks(f.Webhooks, c)
 	}
@@ -171,18 +171,16 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 	kind.Get = k.optional(name+".get", r.Get, nil, r.Path, "get")
 	kind.Create = k.write(name+".create", r.Create, r.Path, "post")
 	kind.Update = k.write(name+".update", r.Update, r.Path, "put")
-	for _, w := range r.With {
-		kind.With = append(kind.With, NamedOp{w.Key, k.op(name+".with."+w.Key, w.Value, nil)})
-	}
+	kind.Delete = k.write(name+".delete", r.Delete, r.Path, "delete")
+	kind.With = k.named(name, r.With)
 	for _, f := range r.Find {
 		kind.Find[f.Key] = k.op(name+".find."+f.Key, f.Value, nil)
 	}
-	if r.List != nil {
-		kind.List = k.list(name, r.List, r.Path, c.File.Page)
-	}
+	k.lists(kind, &r, c.File.Page)
 	for i := range r.After {
 		kind.After = append(kind.After, k.follow(name, &r.After[i]))
 	}
+	k.actions(kind, r.Actions)
 	if kind.Create != nil && kind.Create.Write.Class == "S" && kind.Find["marker"] == nil {
 		k.problem(r.Pos, "records."+name+".create", "write class S needs a search by marker", "Add find: {marker: …}, or say X where the vendor offers none.")
 	}
@@ -196,42 +194,53 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 }
 
 func (k *compiler) follow(record string, f *Follow) FollowOp {
+	at := "records." + record + "." + f.Step
 	name := record + "." + f.Step
 	out := FollowOp{Op: k.op(name, f.Call, &Write{Class: f.Class, Lag: f.Lag}), Spec: f, When: k.expr(f.When, expr.Bool), Each: k.expr(f.Each, expr.Dyn), Needs: k.expr(f.Needs, expr.Bool)}
-	for _, w := range f.With {
-		out.With = append(out.With, NamedOp{w.Key, k.op(name+".with."+w.Key, w.Value, nil)})
-	}
+	out.With = k.named(name, f.With)
 	if f.Class == "S" && (len(f.With) == 0 || out.When == nil) {
-		k.problem(f.Pos, "records."+record+".after_create", "write class S needs with and when, to see whether it was done", "Read the state in with:, compare it in when:; or say X where it cannot be seen.")
+		k.problem(f.Pos, at, "write class S needs with and when, to see whether it was done", "Read the state in with:, compare it in when:; or say X where it cannot be seen.")
 	}
 	if out.Needs != nil && f.Says == "" {
-		k.problem(f.Pos, "records."+record+".after_create", "needs is there, says is not", "Add says: with the sentence that tells a person what is missing.")
+		k.problem(f.Pos, at, "needs is there, says is not", "Add says: with the sentence that tells a person what is missing.")
 	}
 	return out
 }
 
-func (k *compiler) list(name string, l *List, at *specfile.Template, page *Page) *ListOp {
-	if l.Page != nil {
-		page = l.Page
+// actions compiles what else can be done with a record.
+func (k *compiler) actions(kind *Kind, list specfile.Map[Do]) {
+	for _, a := range list {
+		d := a.Value
+		follow := k.follow(kind.Name, &Follow{Call: d.Call, Step: a.Key, Class: d.Class, With: d.With, Needs: d.Needs, Says: d.Says, Fix: d.Fix, When: d.When, Lag: d.Lag})
+		if kind.Actions == nil {
+			kind.Actions = map[string]*FollowOp{}
+		}
+		kind.Actions[a.Key] = &follow
 	}
-	op := k.optional(name+".list", &l.Call, nil, at, "list")
-	out := &ListOp{Op: op, Changed: k.expr(l.Changed, expr.Dyn), Spec: l, Page: page}
-	if page != nil {
-		op.page = page
-		out.Next, out.Last = k.expr(page.Next, expr.Dyn), k.expr(page.Last, expr.Bool)
-	}
-	return out
 }
 
 func (k *compiler) write(name string, w *Write, at *specfile.Template, method string) *Op {
 	if w == nil {
 		return nil
 	}
-	return k.optional(name, &w.Call, w, at, method)
+	op := k.optional(name, &w.Call, w, at, method)
+	op.With = k.named(name, w.With)
+	if w.Batch != nil {
+		op.Batch = k.batch(name+".batch", w)
+	}
+	return op
 }
 
-// optional compiles a call; one without a method follows from the record's path: get and update at
-// path/{id}, create and list at path.
+func (k *compiler) named(name string, calls specfile.Map[Call]) []NamedOp {
+	var out []NamedOp
+	for _, c := range calls {
+		out = append(out, NamedOp{c.Key, k.op(name+".with."+c.Key, c.Value, nil)})
+	}
+	return out
+}
+
+// optional compiles a call; one without a method follows from the record's path: get, update and delete
+// at path/{id}, create and list at path.
 func (k *compiler) optional(name string, c *Call, w *Write, at *specfile.Template, method string) *Op {
 	if c == nil {
 		if w != nil || at == nil || method != "get" {
@@ -248,11 +257,14 @@ func (k *compiler) optional(name string, c *Call, w *Write, at *specfile.Templat
 		return op
 	}
 	op.path = k.text(*at)
-	op.Method = map[string]string{"get": "GET", "list": "GET", "post": "POST", "put": "PUT"}[method]
-	if method == "get" || method == "put" {
+	op.Method = map[string]string{"get": "GET", "list": "GET", "post": "POST", "put": "PUT", "delete": "DELETE"}[method]
+	if method == "get" || method == "put" || method == "delete" {
 		op.path = op.path.slash(k)
 	}
-	if w != nil && op.body == nil {
+	switch {
+	case method == "delete":
+		op.body = k.tree(c.Body)
+	case w != nil && op.body == nil:
 		op.body = k.fields()
 	}
 	return op

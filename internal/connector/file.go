@@ -156,11 +156,14 @@ type Record struct {
 	Get     *Call              `spec:"get"`
 	With    specfile.Map[Call] `spec:"with" doc:"further reads that complete a record; their results are x.NAME"`
 	List    *List              `spec:"list"`
+	Deleted *Deleted           `spec:"deleted" doc:"the vendor's own list of what was deleted since; x.id unless id says otherwise"`
+	Sweep   *List              `spec:"sweep" doc:"what there is between the days from and to, to find by its absence what was deleted; rows as list gives them, or ids alone"`
 	Find    specfile.Map[Call] `spec:"find" doc:"searches by marker or by a field of the canonical record; they read value"`
 	Create  *Write             `spec:"create"`
 	Update  *Write             `spec:"update"`
 	Delete  *Write             `spec:"delete"`
 	After   []Follow           `spec:"after_create" doc:"further writes that belong to a new record, each with an intent of its own"`
+	Actions specfile.Map[Do]   `spec:"actions" doc:"what else can be done with a record that is there: complete, release, invoice"`
 	Sample  specfile.Value     `spec:"sample" doc:"a record as the vendor answers it, for checks"`
 }
 
@@ -169,14 +172,51 @@ type List struct {
 	Call    `spec:",inline"`
 	Changed specfile.Expr     `spec:"changed" doc:"the instant by which changes are found; the list is asked for what changed since"`
 	Overlap specfile.Duration `spec:"overlap" default:"2m" doc:"read again, so that nothing slips past the cursor"`
+	Order   string            `spec:"order" enum:"any|newest_first" default:"any" doc:"newest_first: the vendor cannot filter by change, but sort by it; reading stops at the cursor"`
+	Per     string            `spec:"per" doc:"asked once for each record of this other kind, which stands under parent"`
+	Each    specfile.Expr     `spec:"each" doc:"the records in one row (x) of the answer, where a row holds several"`
 	Page    *Page             `spec:"page"`
+}
+
+// Deleted reads what the vendor says was deleted.
+type Deleted struct {
+	List `spec:",inline"`
+	ID   specfile.Expr `spec:"id" doc:"the id of the record that is gone; x.id unless said"`
 }
 
 // Write is a call that changes something, with what may be done when its answer is lost.
 type Write struct {
 	Call  `spec:",inline"`
-	Class string            `spec:"write,required" enum:"K|U|S|X"`
-	Lag   specfile.Duration `spec:"lag" doc:"how long a search may miss what was just written"`
+	Class string             `spec:"write,required" enum:"K|U|S|X"`
+	Lag   specfile.Duration  `spec:"lag" doc:"how long a search may miss what was just written"`
+	With  specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
+	Batch *Batch             `spec:"batch" doc:"the same for many records in one call"`
+}
+
+// Batch is one call that writes many records. Its expressions read items, a list of {id, marker,
+// key, fields}; those about an outcome read item, and x where the outcome is the record itself.
+type Batch struct {
+	Call    `spec:",inline"`
+	Max     int                `spec:"max,required" min:"2" max:"10000" doc:"records in one call"`
+	With    specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
+	Items   specfile.Expr      `spec:"items" doc:"the outcomes in the answer; its result unless said"`
+	For     specfile.Expr      `spec:"for" doc:"marker or id of the record that an outcome is of; outcomes come in the order of sending unless said"`
+	ID      specfile.Expr      `spec:"id" doc:"the id of a record that was written; the record's own id unless said"`
+	Failed  specfile.Expr      `spec:"failed" doc:"true: this one was not written"`
+	Message specfile.Expr      `spec:"message" doc:"why it was not"`
+	Atomic  bool               `spec:"atomic" doc:"one that is refused refuses all: nothing was written, and each is then sent alone"`
+}
+
+// Do is a write that moves a record on, beside create, update and delete.
+type Do struct {
+	Call  `spec:",inline"`
+	Class string             `spec:"write,required" enum:"K|U|S|X"`
+	With  specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
+	Needs specfile.Expr      `spec:"needs" doc:"false: a person is told what says tells, and it is sent later"`
+	Says  string             `spec:"says" doc:"what is missing, for people"`
+	Fix   string             `spec:"fix" doc:"what to do about it"`
+	When  specfile.Expr      `spec:"when" doc:"false: there is nothing to do"`
+	Lag   specfile.Duration  `spec:"lag" doc:"how long with may miss what was just written"`
 }
 
 // Follow is a write after a create. It is sent once per record, or once per item of each; needs says

@@ -1,9 +1,6 @@
 package connector
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // Pager walks through a list's pages.
 type Pager struct {
@@ -53,19 +50,6 @@ func (p *Pager) Next(a *Answer, rows int) (bool, error) {
 		return !last, err
 	}
 	return rows >= spec.Max, nil
-}
-
-// ChangedAt is when a listed record changed; zero where the list does not tell.
-func (l *ListOp) ChangedAt(x any) (time.Time, error) {
-	if l.Changed == nil {
-		return time.Time{}, nil
-	}
-	v, err := l.Changed.Eval(map[string]any{"x": x})
-	if err != nil {
-		return time.Time{}, err
-	}
-	t, _ := v.(time.Time)
-	return t, nil
 }
 
 // paging are the query parameters that ask for a page.

@@ -123,6 +123,7 @@ var library = []function{
 	{name: "hours", forms: []form{on(Seconds, Dyn)}, call: func(a []any) (any, error) { return orEmpty(a[0], fromHours) }},
 	{name: "in_hours", forms: []form{on(Decimal, Seconds, Int)}, call: inHours},
 	{name: "iso", forms: []form{on(Text, Seconds)}, call: func(a []any) (any, error) { return a[0].(exact.Seconds).ISO(), nil }},
+	{name: "step", forms: []form{on(Seconds, Seconds, Int)}, call: step},
 	{name: "clock", forms: []form{on(Text, Seconds)}, call: func(a []any) (any, error) { return a[0].(exact.Seconds).Clock(), nil }},
 	{name: "text", forms: []form{on(Text, Dyn)}, call: func(a []any) (any, error) { return toText(a[0]) }},
 	{name: "default", forms: []form{{[]Type{{t}, {t}}, Type{t}}}, call: orDefault, nulls: true},
@@ -266,6 +267,19 @@ func fromHours(v any) (any, error) {
 
 func inHours(a []any) (any, error) {
 	return a[0].(exact.Seconds).Hours(int32(a[1].(int64)), exact.HalfEven), nil
+}
+
+// step is for systems that keep work in minutes or hundredths of an hour: what they cannot hold is
+// refused, for to round is a decision of the process, not of the connector.
+func step(a []any) (any, error) {
+	work, size := a[0].(exact.Seconds), a[1].(int64)
+	if size <= 0 {
+		return nil, fmt.Errorf("a step has at least one second")
+	}
+	if int64(work)%size != 0 {
+		return nil, fmt.Errorf("%s cannot be kept there, which counts in steps of %s; round it before it is sent", work.ISO(), exact.Seconds(size).ISO())
+	}
+	return work, nil
 }
 
 func toText(v any) (any, error) {
