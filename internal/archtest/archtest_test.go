@@ -12,7 +12,7 @@ import (
 var order = []string{
 	"exact", "hub",
 	"secret", "telemetry", "locale", "specfile", "expr", "egress",
-	"brand", "pricing", "canonical", "connector", "mapping", "policy", "workflow", "catalog", "audit",
+	"brand", "pricing", "canonical", "connector", "mapping", "policy", "workflow", "catalog", "cases", "audit",
 	"store", "store/storetest",
 	"remote", "xref", "engine", "ingest",
 	"books", "whatif", "report", "notify",
