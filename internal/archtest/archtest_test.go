@@ -18,7 +18,7 @@ var order = []string{
 	"books", "whatif", "report", "notify",
 	"access", "control",
 	"hook", "api", "console", "cli",
-	"simulator", "config", "app", "demo",
+	"simulator", "oracle", "farside", "config", "app", "demo", "trial",
 }
 
 func TestImportsGoOneWay(t *testing.T) {
