@@ -59,8 +59,36 @@ func TestEveryArrivalEndsAsItShould(t *testing.T) {
 	if err != nil || !r.Good() || r.WrittenBack != 6 || r.Parked != 4 {
 		t.Errorf("the far sides hold %+v, %v", r, err)
 	}
+	staffed(t, stage)
 	stop()
 	if err := <-ran; err != nil {
 		t.Error(err)
+	}
+}
+
+// staffed looks whether people can begin: the package's team is on the project, its tasks are active.
+func staffed(t *testing.T, stage *demo.Stage) {
+	t.Helper()
+	projects, err := stage.Time.Rows("northwind", "project")
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]int{}
+	for _, p := range projects {
+		list, _ := p.Fields["memberships"].([]any)
+		name, _ := p.Fields["name"].(string)
+		members[name] = len(list)
+	}
+	if n := members["Kestrel Foods ERP"]; n != 3 {
+		t.Errorf("the project has %d members, want the team of two and who made it (%v)", n, members)
+	}
+	tasks, err := stage.ERP.Rows("northwind", "project_task")
+	if err != nil || len(tasks) == 0 {
+		t.Fatal(tasks, err)
+	}
+	for _, row := range tasks {
+		if row.Fields["Status"] != "Active" {
+			t.Errorf("task %v of %v is %v, so that nobody can book on it", row.Fields["ProjectTaskID"], row.Fields["ProjectID"], row.Fields["Status"])
+		}
 	}
 }
