@@ -37,7 +37,7 @@ type Case struct {
 
 // record is the canonical record that all cases write: its marker is kcasecasecasecas.
 const (
-	record = hub.RecordID("rec_casecasecasecasecasecaseca")
+	record = hub.RecordID("rec_casecasecascasecasecasecas")
 	far    = hub.ConnectionID("far")
 	later  = "?" // a reference to a record that is not over there yet
 )
