@@ -166,7 +166,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	// The engine ticks polls by ingest, and ingest wakes the engine: a relay ties the knot.
 	tick := &relay{}
 	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, NewID: newID, Rand: a.Rand,
-		Log: a.Log, Workers: a.Workers, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
+		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
 	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })

@@ -50,6 +50,7 @@ type Options struct {
 	Rand    *rand.Rand
 	Log     *slog.Logger
 	Workers int           // records in hand at once
+	Gather  time.Duration // how long a write waits for others to share a call with; 0: each goes alone
 	Lease   time.Duration // of the node
 	Sole    bool          // no other process has this store
 	Name    string        // of the node, for people
@@ -64,12 +65,13 @@ type Engine struct {
 	turn    store.Turn
 	wake    chan struct{}
 	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
-	unsure  bool            // a claim or an end may have been recorded without our knowing, or not been
+	gather  gather
+	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 }
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
-	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}}
+	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}, gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
 }
 
 // Wake tells the engine that there may be new work. It never blocks.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type far struct {
 	refuse  string // writes below this path are refused
 	hook    func(n int, when string) (status int, stop bool)
 	killed  chan struct{} // closed when the process has died
+	batches *batches      // takes many projects at once; nil: it does not
 }
 
 // on sets what happens at each call. A call of a process that was killed may still be under way.
@@ -75,6 +77,9 @@ func (f *far) Send(ctx context.Context, method, url string, header map[string]st
 	}
 	if at, err := neturl.Parse(url); err != nil || method != "GET" && f.refuses(at.Path) {
 		return 400, http.Header{}, []byte(`{"message":"no"}`), err
+	}
+	if status, header, answer, err, ok := f.batch(url, body); ok {
+		return status, header, answer, err
 	}
 	rec := httptest.NewRecorder()
 	f.serve(rec, httptest.NewRequest(method, url, bytes.NewReader(body)))
@@ -136,28 +141,29 @@ type house struct {
 	far    *far
 	engine *engine.Engine
 	ingest *ingest.Ingest
-	ids    int
+	ids    atomic.Int64
 	conns  fs.FS // connectors; those of the comparisons unless a test brings its own
 	commit func(n int, when string) (stop bool)
+	gather time.Duration
 }
 
 // deadly is the journal of a process that can be told to die before or after its nth commit.
 type deadly struct {
 	h *house
 	*store.Journal
-	n int
+	n atomic.Int32
 }
 
 func (d *deadly) Record(ctx context.Context, st store.Step) ([]string, error) {
-	d.n++
-	d.at("before")
+	n := int(d.n.Add(1))
+	d.at(n, "before")
 	busy, err := d.Journal.Record(ctx, st)
-	d.at("after")
+	d.at(n, "after")
 	return busy, err
 }
 
-func (d *deadly) at(when string) {
-	if d.h.commit != nil && d.h.commit(d.n, when) {
+func (d *deadly) at(n int, when string) {
+	if d.h.commit != nil && d.h.commit(n, when) {
 		d.h.far.die()
 	}
 }
@@ -206,8 +212,7 @@ func (h *house) apply() {
 }
 
 func (h *house) newID(prefix string) string {
-	h.ids++
-	return fmt.Sprintf("%s_%d_%d", prefix, h.clock.Now().UnixNano(), h.ids)
+	return fmt.Sprintf("%s_%d_%d", prefix, h.clock.Now().UnixNano(), h.ids.Add(1))
 }
 
 type noSessions struct{}
@@ -230,8 +235,8 @@ func (h *house) start() {
 	client := remote.New(h.far, noSessions{}, nil, h.clock.Now)
 	h.far.killed = make(chan struct{})
 	journal := h.store.Journal()
-	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h, journal, 0}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
-		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Lease: time.Hour, Sole: true, Name: "test"})
+	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
+		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: time.Hour, Sole: true, Name: "test"})
 	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
 	if err := h.engine.Join(context.Background()); err != nil {
 		h.Fatal(err)

@@ -140,15 +140,9 @@ func (f *followUp) resume(open *store.Write) error {
 
 // wanted reads what stands there and decides whether the follow-up is to be sent.
 func (f *followUp) wanted() (bool, error) {
-	found := map[string]any{}
-	for _, with := range f.op.With {
-		answer, err := f.run.call(f.end, with.Op, f.vars)
-		if err != nil {
-			return false, err
-		}
-		found[with.Name] = answer.Result
+	if err := f.run.reads(f.end, f.op.With, f.vars); err != nil {
+		return false, err
 	}
-	f.vars["found"] = found
 	if f.op.Needs != nil {
 		ok, err := f.op.Needs.True(f.vars)
 		if err != nil {

@@ -206,6 +206,23 @@ func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Ans
 	return r.e.Remote.Call(r.ctx, end.Conn, op, vars)
 }
 
+// reads makes the calls that come before a write; what they give is found.NAME.
+func (r *run) reads(end *End, with []connector.NamedOp, vars remote.Vars) error {
+	if len(with) == 0 {
+		return nil
+	}
+	found := map[string]any{}
+	for _, w := range with {
+		answer, err := r.call(end, w.Op, vars)
+		if err != nil {
+			return err
+		}
+		found[w.Name] = answer.Result
+	}
+	vars["found"] = found
+	return nil
+}
+
 // read makes the canonical record of a vendor's record and says who it and those it refers to are.
 func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*result, error) {
 	m := end.Mappings[recordType]

@@ -29,6 +29,7 @@ type write struct {
 	intent store.Write
 	busy   bool              // the intent was not opened: another write is under way
 	answer *connector.Answer // what the call gave
+	id     string            // or what a batch gave
 	err    error
 }
 
@@ -161,12 +162,22 @@ func (r *run) intent(p *workflow.Plan, w *write, hash string, body []byte) store
 // send makes the call and notes what came of it. The outcome is recorded with the run's next
 // durable point; a crash before it is a lost answer like any other.
 func (w *write) send() error {
-	w.transmit()
+	w.alone()
 	return w.received()
 }
 
-// transmit makes the call. It touches nothing but its own write, so that several can be under way.
+// transmit makes the call, together with other runs' where the far side takes many at once. It
+// touches nothing but its own write, so that several can be under way.
 func (w *write) transmit() {
+	if w.op.Batch != nil && w.run.e.gather.wait > 0 {
+		w.run.e.gather.add(w)
+		return
+	}
+	w.alone()
+}
+
+// alone makes the call for this record only.
+func (w *write) alone() {
 	defer func() {
 		if p := recover(); p != nil { // it may run in a goroutine of its own, where nobody else would catch it
 			w.err = stumbled(p)
@@ -176,7 +187,9 @@ func (w *write) transmit() {
 	if w.link != nil {
 		vars["id"] = w.link.ExternalID
 	}
-	w.answer, w.err = w.run.call(w.end, w.op, vars)
+	if w.err = w.run.reads(w.end, w.op.With, vars); w.err == nil {
+		w.answer, w.err = w.run.call(w.end, w.op, vars)
+	}
 }
 
 func (w *write) received() error {
@@ -186,15 +199,24 @@ func (w *write) received() error {
 		return w.refused(w.err)
 	}
 	r.class = ""
+	if w.id != "" {
+		return w.made(nil, w.id)
+	}
 	return w.done(w.answer.Result)
 }
 
 // done notes a completed write. X is the vendor's record as it answered, as far as it did.
-func (w *write) done(x any) error {
+func (w *write) done(x any) error { return w.made(x, "") }
+
+// made is done for a record of which a batch told the id only.
+func (w *write) made(x any, id string) error {
 	r := w.run
 	link, err := w.newLink(x)
 	if err != nil {
 		return err
+	}
+	if id != "" && w.link == nil {
+		link.ExternalID = id
 	}
 	if link.ExternalID == "" {
 		return &hub.Error{Kind: hub.Uncertain, Code: "write.no_id", Message: fmt.Sprintf("%s answered without saying which record it made.", w.op.Name), Hint: "Look for it there before it is sent again."}
