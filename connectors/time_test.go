@@ -2,6 +2,7 @@ package connectors_test
 
 import (
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/catalog"
+	"throughline/internal/connector"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
@@ -266,5 +268,110 @@ func TestWorkThatDoesNotFitIsRefused(t *testing.T) {
 				t.Errorf("it says: %v", err)
 			}
 		})
+	}
+}
+
+// A line lies on a timesheet.work, which stands before its task: it is looked up first, for one line or
+// for a hundred.
+func TestALineOfTrytonFindsItsWork(t *testing.T) {
+	s := system(t, "tryton")
+	create := s.Connector.KindAs("time_entry").Create
+	set := defaults(s)
+	set["url"], set["database"] = "https://far.example", "books"
+	fields := func(task int64) map[string]any {
+		return map[string]any{"work": task, "employee": int64(1), "date": day("2026-03-29"), "duration": exact.Seconds(5400), "uuid": "k1"}
+	}
+	work := func(id, task string) map[string]any {
+		return map[string]any{"id": id, "origin": "project.work," + task}
+	}
+	for _, c := range []struct {
+		name   string
+		op     *connector.Op
+		vars   map[string]any
+		lookup string
+		sends  []string
+		not    string
+	}{
+		{"one line", create, map[string]any{"fields": fields(12), "found": map[string]any{"works": []any{work("w12", "12")}}},
+			`["origin","=","project.work,12"]`, []string{`"work":"w12"`, `{"__class__":"date","day":29,"month":3,"year":2026}`, `{"__class__":"timedelta","seconds":5400}`}, `"description"`},
+		{"a task that takes no time", create, map[string]any{"fields": fields(12), "found": map[string]any{"works": []any{}}},
+			`["origin","=","project.work,12"]`, []string{`"uuid":"k1"`}, `"work":`},
+		{"several lines", create.Batch.Op, map[string]any{
+			"items": create.Batch.Vars([]connector.BatchItem{{Marker: "k1", Fields: fields(12)}, {Marker: "k2", Fields: fields(13)}})["items"],
+			"found": map[string]any{"works": []any{work("w13", "13"), work("w12", "12")}}},
+			`["origin","in",["project.work,12","project.work,13"]]`, []string{`"work":"w12"},{`, `"work":"w13"}]`}, `"description"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.vars["settings"] = set
+			look := must(s.Connector.Request(c.op.With[0].Op, c.vars))
+			if !strings.Contains(string(look.Body), c.lookup) {
+				t.Errorf("it looks for %s", look.Body)
+			}
+			send := string(must(s.Connector.Request(c.op, c.vars)).Body)
+			for _, part := range c.sends {
+				if !strings.Contains(send, part) {
+					t.Errorf("it sends %s, which lacks %s", send, part)
+				}
+			}
+			if strings.Contains(send, c.not) {
+				t.Errorf("it sends %s", send)
+			}
+		})
+	}
+}
+
+func TestWhatIsInvoicedInTrytonIsNotChanged(t *testing.T) {
+	s := system(t, "tryton")
+	kind := s.Connector.KindAs("time_entry")
+	for _, op := range []*connector.Op{kind.Update, kind.Delete, kind.Delete.Batch.Op} {
+		_, err := s.Connector.Read(op, map[string]any{"settings": defaults(s)}, 200, http.Header{}, []byte(`{"id":1,"error":["UserError",["You cannot modify an invoiced line.","",null]]}`), time.Now())
+		if e := hub.AsError(err); e == nil || e.Kind != hub.Blocked {
+			t.Errorf("%s: %v", op.Name, err)
+		}
+	}
+	sent := []connector.BatchItem{{ID: "6"}, {ID: "7"}}
+	vars := kind.Delete.Batch.Vars(sent)
+	vars["settings"] = defaults(s)
+	a := must(s.Connector.Read(kind.Delete.Batch.Op, vars, 200, http.Header{}, []byte(`{"id":1,"result":null}`), time.Now()))
+	out := must(kind.Delete.Batch.Outcomes(kind, a, sent, vars["settings"]))
+	if out[0].Err != nil || out[1].ID != "7" {
+		t.Errorf("deleting two lines: %+v", out)
+	}
+}
+
+// X6: ten thousand entries of people in forty zones over two years. What a person worked on a business
+// day is the same to the second on both sides.
+func TestSecondsOfEachDayAreEqualOnBothSides(t *testing.T) {
+	zones := strings.Fields(`America/New_York Europe/London Australia/Lord_Howe Africa/Cairo Pacific/Kiritimati Pacific/Pago_Pago Asia/Kathmandu Europe/Berlin
+		America/St_Johns America/Los_Angeles America/Denver America/Chicago America/Halifax America/Sao_Paulo America/Santiago America/Havana Atlantic/Azores
+		Africa/Casablanca Africa/Lagos Africa/Johannesburg Europe/Dublin Europe/Lisbon Europe/Paris Europe/Helsinki Europe/Istanbul Europe/Moscow Asia/Beirut
+		Asia/Jerusalem Asia/Tehran Asia/Dubai Asia/Kabul Asia/Karachi Asia/Kolkata Asia/Dhaka Asia/Yangon Asia/Shanghai Asia/Tokyo Australia/Adelaide
+		Pacific/Auckland Pacific/Chatham`)
+	from, to := system(t, "clockify"), system(t, "acumatica")
+	rng := rand.New(rand.NewPCG(6, 2026))
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	logged, posted := map[string]int64{}, map[string]int64{}
+	ids := map[string]string{"employee": "EP1", "project": "PR1", "task": "PR1|01"}
+	for range 10_000 {
+		zone := zones[rng.IntN(len(zones))]
+		began := start.Add(time.Duration(rng.Int64N(2*365*24*60)) * time.Minute)
+		minutes := 1 + rng.Int64N(12*60)
+		x := map[string]any{"id": "e", "userId": zone, "zone": zone, "state": "APPROVED", "project": map[string]any{"id": "p"}, "task": map[string]any{"id": "t"},
+			"timeInterval": map[string]any{"start": began.Format(time.RFC3339), "end": began.Add(time.Duration(minutes) * time.Minute).Format(time.RFC3339), "duration": exact.Seconds(minutes * 60).ISO()}}
+		r, err := from.Mappings["time_entry"].Read(at(from, nil), x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ID = "rec_aaaaaaaaaaaaaaaaaaaa"
+		out, err := to.Mappings["time_entry"].Write(at(to, ids), r, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock := began.In(must(time.LoadLocation(zone))).Format(time.DateOnly) // what the person's calendar showed
+		logged[zone+" "+clock] += minutes * 60
+		posted[zone+" "+out["Date"].(exact.Date).String()] += int64(must(exact.ParseClock(out["TimeSpent"].(string))))
+	}
+	if !maps.Equal(logged, posted) {
+		t.Error("the seconds of a day differ")
 	}
 }
