@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,9 +21,13 @@ import (
 
 var settings = map[string]any{"currency": "EUR", "zone": "Europe/Berlin", "url": "https://far.example", "workspace": "w1"}
 
+var loaded = sync.OnceValues(func() (*catalog.Catalog, error) {
+	return catalog.Load(schemas.Files, []fs.FS{connectors.Files}, []fs.FS{templates.Files})
+})
+
 func load(t *testing.T) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Load(schemas.Files, []fs.FS{connectors.Files}, []fs.FS{templates.Files})
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +68,10 @@ func TestDealToProjectCompiles(t *testing.T) {
 func TestAConnectorCarriesItsRecords(t *testing.T) {
 	for name, types := range map[string][]string{
 		"hubspot":   {"opportunity", "account", "contact"},
-		"clockify":  {"account", "project", "task", "employee"},
-		"acumatica": {"account", "contract", "project", "task", "billing_milestone"},
+		"clockify":  {"account", "project", "task", "employee", "timesheet_approval", "time_entry", "expense"},
+		"acumatica": {"account", "contract", "project", "task", "billing_milestone", "employee", "labour_category", "time_entry", "expense", "billable_item"},
+		"redmine":   {"project", "task", "employee", "time_entry"},
+		"tryton":    {"account", "project", "task", "employee", "time_entry"},
 	} {
 		s := system(t, name)
 		for _, record := range types {

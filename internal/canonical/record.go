@@ -102,7 +102,10 @@ func normalise(f Field, v any, path string, bad *[]string) (out any, problem str
 		(&Schema{}).fields(f.Fields, m, inner, path+".", bad)
 		return inner, ""
 	case "ref":
-		if r, ok := v.(Ref); ok && r.Type == f.To {
+		if r, ok := v.(Ref); ok {
+			if r.Type != f.To {
+				return nil, fmt.Sprintf("is a reference to %s, but one to %s is wanted", r.Type, f.To)
+			}
 			return r, ""
 		}
 	default:

@@ -84,8 +84,8 @@ func (l *ListOp) Records(a *Answer, rows []any) ([]any, error) {
 			return nil, fmt.Errorf("%s: each: %w", l.Name, err)
 		}
 		list, ok := v.([]any)
-		if !ok && v != nil {
-			return nil, fmt.Errorf("%s: each gives %T, a list is wanted", l.Name, v)
+		if !ok { // null too: a field that is missing inside would make a whole row's records vanish
+			return nil, fmt.Errorf("%s: each gives %T for a row, a list is wanted; [] where it holds nothing", l.Name, v)
 		}
 		out = append(out, list...)
 	}

@@ -104,6 +104,10 @@ func TestARowMayHoldSeveralRecords(t *testing.T) {
 	if err != nil || ids(rows) != "1 2" || rows[0].(map[string]any)["user"] != "u1" || rows[1].(map[string]any)["state"] != "approved" {
 		t.Errorf("rows %v, %v", rows, err)
 	}
+	a = answer(t, c, k.List.Op, nil, `[{"entries":[{"id":1}]}]`) // asked without a parent
+	if rows, err = k.List.Records(a, a.Items()); err == nil {
+		t.Errorf("records that cannot be told are left out without a word: %v", rows)
+	}
 	if k.List.Per != c.Kind("user") || k.Sweep.Per != c.Kind("user") {
 		t.Error("the lists do not know whom they are asked per")
 	}

@@ -278,7 +278,28 @@ func TestTimeTrackerConformsToItsVendor(t *testing.T) {
 	)
 	c := conformance{client: clockify(t, simulator.Options{Unlimited: true}), docs: []*openapi3.T{doc}, base: []string{"/api"}}
 	taskID, tagID, hookID := c.taskID(), c.tagID(), c.hookID()
+	entryID, expenseID, requestID := c.approved()
+	const user = "5a0ab5acb07987125438b611"
 	c.run(t, []exchange{
+		{method: "GET", path: workspace + "/user/" + user + "/time-entries?start=2026-11-01T00:00:00Z&end=2026-11-30T00:00:00Z&page-size=50", status: 200, operation: ws + "/user/{userId}/time-entries"},
+		{method: "POST", path: workspace + "/user/" + user + "/time-entries", body: worked("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"), status: 201, operation: ws + "/user/{userId}/time-entries"},
+		{method: "POST", path: workspace + "/user/" + user + "/time-entries", body: worked("2026-11-24T09:00:00Z", "2026-11-24T08:00:00Z"), status: 400, unsound: true, operation: ws + "/user/{userId}/time-entries"},
+		{method: "POST", path: workspace + "/time-entries", body: worked("2026-11-24T09:00:00Z", "2026-11-24T10:00:00Z"), status: 201, operation: ws + "/time-entries"},
+		{method: "GET", path: workspace + "/time-entries/" + entryID, status: 200, operation: ws + "/time-entries/{id}"},
+		{method: "PUT", path: workspace + "/time-entries/" + entryID, body: worked("2026-11-16T09:00:00Z", "2026-11-16T12:00:00Z"), status: 400, unsound: true, operation: ws + "/time-entries/{id}"},
+		{method: "DELETE", path: workspace + "/time-entries/" + entryID, status: 400, unsound: true, operation: ws + "/time-entries/{id}"},
+		{method: "PATCH", path: workspace + "/time-entries/invoiced", body: object{"timeEntryIds": list{entryID}, "invoiced": true}, status: 200, operation: ws + "/time-entries/invoiced",
+			unsound: true, deviates: "ids are described as objects, but are words"},
+		{method: "GET", path: workspace + "/approval-requests?sort-column=UPDATED_AT&sort-order=DESCENDING&status=APPROVED", status: 200, operation: ws + "/approval-requests"},
+		{method: "POST", path: workspace + "/approval-requests/users/" + user, body: object{"period": "WEEKLY", "periodStart": "2026-11-23T00:00:00Z"}, status: 201, operation: ws + "/approval-requests/users/{userId}"},
+		{method: "POST", path: workspace + "/approval-requests/users/" + user, body: object{"period": "WEEKLY", "periodStart": "2026-11-23T00:00:00Z"}, status: 400, unsound: true, operation: ws + "/approval-requests/users/{userId}"},
+		{method: "PATCH", path: workspace + "/approval-requests/" + requestID, body: object{"state": "WITHDRAWN_APPROVAL", "note": "one day is wrong"}, status: 200, operation: ws + "/approval-requests/{approvalRequestId}"},
+		{method: "DELETE", path: workspace + "/time-entries/" + entryID, status: 204, operation: ws + "/time-entries/{id}"},
+		{method: "GET", path: workspace + "/entities/deleted?type=TIME_ENTRY&start=2026-01-01T00:00:00Z&page=0&limit=50", status: 200, operation: ws + "/entities/deleted"},
+		{method: "GET", path: workspace + "/expenses?page=1", status: 200, operation: ws + "/expenses"},
+		{method: "GET", path: workspace + "/expenses/categories", status: 200, operation: ws + "/expenses/categories"},
+		{method: "GET", path: workspace + "/expenses/" + expenseID, status: 200, operation: ws + "/expenses/{expenseId}"},
+		{method: "DELETE", path: workspace + "/expenses/" + expenseID, status: 200, operation: ws + "/expenses/{expenseId}"},
 		{method: "GET", path: "/api/v1/user", status: 200, operation: "/v1/user", deviates: words},
 		{method: "GET", path: "/api/v1/workspaces", status: 200, operation: "/v1/workspaces"},
 		{method: "GET", path: workspace, status: 200, operation: ws},

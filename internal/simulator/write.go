@@ -279,7 +279,9 @@ func (c *call) consequence(t *consequence) error {
 		return err
 	}
 	list, _ := v.([]any)
+	was := map[string]any{"row": c.vars["row"], "old": c.vars["old"]}
 	for _, item := range list {
+		maps.Copy(c.vars, was) // the write before this one has left its own row there
 		if err := c.with("item", item, func() error { return c.consequenceOnce(t) }); err != nil {
 			return err
 		}
