@@ -17,7 +17,7 @@ type commands struct {
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
 	Exceptions exceptionsCmd `cmd:"" help:"List exceptions, or retry, ignore or approve one."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`
-	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules."`
+	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules; or explain a template or a kind of file."`
 	Check      checkCmd      `cmd:"" help:"Check connectors and templates in a folder."`
 	New        newCmd        `cmd:"" help:"Write the folder of a new connector, to begin from."`
 	Try        tryCmd        `cmd:"" help:"Make one call of a connector, and show what was sent, answered and read."`
