@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,7 +16,28 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"throughline"
 
 // TestScripts runs testdata/*.txtar, which read like a transcript of somebody at work.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: map[string]func(*testscript.TestScript, bool, []string){"simulated": simulated}})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: guide, Cmds: map[string]func(*testscript.TestScript, bool, []string){"simulated": simulated}})
+}
+
+var guideFile = regexp.MustCompile("(?s)```yaml\n# (connectors/[a-z/-]+\\.yaml)\n(.*?)```")
+
+// guide writes the files of docs/connectors.md's worked example below guide/, for the script that
+// follows it.
+func guide(env *testscript.Env) error {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "connectors.md"))
+	if err != nil {
+		return err
+	}
+	for _, f := range guideFile.FindAllStringSubmatch(string(doc), -1) {
+		to := filepath.Join(env.WorkDir, "guide", f[1])
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, []byte(f[2]), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // simulated starts `throughline simulate NAME` on a port of its own and puts its address in $SIM; it
