@@ -9,6 +9,8 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/cases"
+	"throughline/internal/simulator"
+	"throughline/internal/specfile"
 	"throughline/schemas"
 )
 
@@ -24,6 +26,7 @@ func (c *checkCmd) Run() error {
 		return err
 	}
 	found, err := c.check(set)
+	err = errors.Join(err, c.simulators())
 	for _, f := range found {
 		fmt.Println(told(f))
 	}
@@ -46,6 +49,30 @@ func (c *checkCmd) check(set *canonical.Set) ([]cases.Found, error) {
 	return cases.Check(os.DirFS(c.Dir), shown(c.Dir), set)
 }
 
+// simulators checks the stand-ins beside the connectors.
+func (c *checkCmd) simulators() error {
+	var bad []error
+	for _, below := range []string{".", "*", "connectors/*"} {
+		files, err := filepath.Glob(filepath.Join(c.Dir, below, "simulator.yaml"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			_, err = simulator.Parse(shown(file), data)
+			var list specfile.Problems
+			if errors.As(err, &list) {
+				err = list // without the count that the log takes
+			}
+			bad = append(bad, err)
+		}
+	}
+	return errors.Join(bad...)
+}
+
 // shown is a folder as a person at this prompt would name it.
 func shown(dir string) string {
 	here, err := os.Getwd()
@@ -63,5 +90,5 @@ func told(f cases.Found) string {
 	if f.Steps > 0 {
 		what = fmt.Sprintf("%d steps", f.Steps)
 	}
-	return fmt.Sprintf("%s: %s, %d cases, no problems", f.Name, what, f.Cases)
+	return fmt.Sprintf("%s: %s, %d cases hold", f.Name, what, f.Cases)
 }

@@ -148,11 +148,15 @@ func (c *recordsCmd) Run(ctx context.Context) error {
 
 type explainCmd struct {
 	server
-	Customer string `arg:""`
-	Record   string `arg:"" help:"The record's id: rec_…"`
+	Customer    string   `arg:"" help:"A customer; or alone: a template (deal-to-project@1), or a kind of file (connector)."`
+	Record      string   `arg:"" optional:"" help:"The record's id: rec_…"`
+	Definitions []string `help:"Folders with templates/ of your own." env:"THROUGHLINE_DEFINITIONS" type:"existingdir"`
 }
 
 func (c *explainCmd) Run(ctx context.Context) error {
+	if c.Record == "" {
+		return explainDefinition(c.Customer, c.Definitions)
+	}
 	var out api.List[api.Write]
 	if err := c.client().Do(ctx, "GET", fmt.Sprintf("/v1/customers/%s/records/%s/writes", url.PathEscape(c.Customer), url.PathEscape(c.Record)), "", nil, &out); err != nil {
 		return err

@@ -4,13 +4,7 @@ import (
 	"encoding/json"
 	"os"
 
-	"throughline/internal/canonical"
-	"throughline/internal/cases"
-	"throughline/internal/connector"
-	"throughline/internal/control"
-	"throughline/internal/mapping"
 	"throughline/internal/specfile"
-	"throughline/internal/workflow"
 )
 
 type schemaCmd struct {
@@ -18,9 +12,7 @@ type schemaCmd struct {
 }
 
 func (c *schemaCmd) Run() error {
-	root := map[string]any{"connector": connector.File{}, "mapping": mapping.File{}, "template": workflow.File{}, "customer": control.CustomerFile{}, "record": canonical.Schema{},
-		"cases": []cases.Case{}, "template-cases": []cases.TemplateCase{}}[c.Kind]
 	e := json.NewEncoder(os.Stdout)
 	e.SetIndent("", "  ")
-	return e.Encode(specfile.Schema(root, "A "+c.Kind+" file"))
+	return e.Encode(specfile.Schema(kinds[c.Kind], "A "+c.Kind+" file"))
 }

@@ -20,8 +20,11 @@ type commands struct {
 	Flows      flowsCmd      `cmd:"" help:"List, pause or resume flows."`
 	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`
-	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules."`
+	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules; or explain a template or a kind of file."`
 	Check      checkCmd      `cmd:"" help:"Check connectors and templates in a folder."`
+	New        newCmd        `cmd:"" help:"Write the folder of a new connector, to begin from."`
+	Try        tryCmd        `cmd:"" help:"Make one call of a connector, and show what was sent, answered and read."`
+	Simulate   simulateCmd   `cmd:"" help:"Run one simulated far side, alone."`
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of a kind of file."`
 	Key        keyCmd        `cmd:"" help:"Make an API key."`
 	Bench      benchCmd      `cmd:"" help:"Measure the product against a far side."`

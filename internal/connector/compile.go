@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"throughline/internal/exact"
 	"throughline/internal/expr"
@@ -427,6 +428,8 @@ func plain(v any) (string, error) {
 	case map[string]any, []any:
 		b, err := exact.AppendJSON(nil, v)
 		return string(b), err
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano), nil // as text(v) gives it; its own String is no vendor's format
 	case fmt.Stringer:
 		return v.String(), nil
 	}

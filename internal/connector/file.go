@@ -243,6 +243,7 @@ type Webhooks struct {
 
 // Verify is how a delivery proves where it comes from.
 type Verify struct {
+	Pos       specfile.Pos
 	Scheme    string            `spec:"scheme,required" enum:"hmac-sha256|token|none"`
 	Header    string            `spec:"header" doc:"where the signature or token stands"`
 	Secret    specfile.Expr     `spec:"secret"`

@@ -31,7 +31,7 @@ type hookEvent struct {
 func (k *compiler) hooks(w *Webhooks, c *Connector) *hookOps {
 	out := &hookOps{spec: w, secret: k.expr(w.Verify.Secret, expr.Dyn), each: k.expr(w.Each, expr.Dyn)}
 	if w.Verify.Scheme != "none" && (out.secret == nil || w.Verify.Header == "") {
-		k.problem(w.Verify.Secret.Pos, "webhooks.verify", "the scheme "+w.Verify.Scheme+" needs header and secret", "Add header: X-Signature and secret: =secret.webhook.")
+		k.problem(w.Verify.Pos, "webhooks.verify", "the scheme "+w.Verify.Scheme+" needs header and secret", "Add header: X-Signature and secret: =secret.webhook.")
 	}
 	for _, e := range w.Events {
 		kind := c.kinds[e.Record]

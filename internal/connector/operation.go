@@ -41,3 +41,15 @@ func (k *Kind) operations() []*Op {
 	}
 	return list
 }
+
+// AccountName is what the test call's answer calls the account.
+func (op *Op) AccountName(a *Answer) (string, error) {
+	if op.name == nil {
+		return "", nil
+	}
+	v, err := op.name.Eval(a.vars)
+	if err != nil {
+		return "", err
+	}
+	return plain(v)
+}

@@ -152,7 +152,7 @@ func Load(dir fs.FS, name string, version int, set *canonical.Set, extend map[st
 	data, err := fs.ReadFile(dir, file)
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.NotFound, Code: "template.unknown", Message: fmt.Sprintf("There is no template %s@%d.", name, version),
-			Hint: "`throughline templates` lists them.", Err: err}
+			Hint: "Correct name or version; a partner's own stand below templates/ of --definitions.", Err: err}
 	}
 	f := &File{}
 	problems := specfile.Decode(file, data, f)
