@@ -43,7 +43,7 @@ func main() {
 	defer stop()
 	var c commands
 	k := kong.Parse(&c, kong.Name("throughline"), kong.Description("Carries sold work from the CRM through the ERP to the time tracker, and back."),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.UsageOnError())
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.UsageOnError(), kong.Configuration(loadConfig))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

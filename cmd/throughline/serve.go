@@ -11,18 +11,21 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"throughline/internal/access"
 	"throughline/internal/app"
 )
 
 // place is where the service lives: flags, or the environment.
 type place struct {
-	Data    string   `help:"Folder of the embedded store and the master key." default:"data" env:"THROUGHLINE_DATA" type:"path"`
-	Store   string   `help:"PostgreSQL URL; without it SQLite in the data folder." env:"THROUGHLINE_STORE"`
-	Extra   []string `name:"definitions" help:"Folders with connectors/ and templates/ of your own." env:"THROUGHLINE_DEFINITIONS" type:"existingdir"`
-	Allow   []string `help:"Private networks that may be called, such as 127.0.0.1/32." env:"THROUGHLINE_ALLOW"`
-	Workers int      `help:"Records in hand at once." default:"256"`
-	Verbose bool     `help:"Log more." short:"v"`
+	Config  kong.ConfigFlag `help:"YAML file with these settings; environment and flags go before it."`
+	Data    string          `help:"Folder of the embedded store and the master key." default:"data" env:"THROUGHLINE_DATA" type:"path"`
+	Store   string          `help:"PostgreSQL URL; without it SQLite in the data folder." env:"THROUGHLINE_STORE"`
+	Extra   []string        `name:"definitions" help:"Folders with connectors/ and templates/ of your own." env:"THROUGHLINE_DEFINITIONS" type:"existingdir"`
+	Allow   []string        `help:"Private networks that may be called, such as 127.0.0.1/32." env:"THROUGHLINE_ALLOW"`
+	Workers int             `help:"Records in hand at once." default:"256" env:"THROUGHLINE_WORKERS"`
+	Verbose bool            `help:"Log more." short:"v" env:"THROUGHLINE_VERBOSE"`
 }
 
 func (p place) config() app.Config {

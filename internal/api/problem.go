@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -22,7 +23,7 @@ func (a *API) problem(err error) *huma.ErrorModel {
 		a.log.Error("a request failed", "error", err)
 		return &huma.ErrorModel{Status: 500, Type: typeOf("defect"), Title: "Something went wrong on our side.", Detail: "Tell support."}
 	}
-	p := &huma.ErrorModel{Status: statuses[e.Kind], Type: typeOf(e.Code), Title: e.Message, Detail: e.Hint}
+	p := &huma.ErrorModel{Status: statuses[e.Kind], Type: typeOf(e.Code), Title: e.Message, Detail: cmp.Or(e.Hint, "Nothing was changed.")}
 	if prefix, _, ok := strings.Cut(err.Error(), e.Message); ok && prefix != "" {
 		p.Errors = append(p.Errors, &huma.ErrorDetail{Message: strings.TrimSuffix(prefix, ": "), Location: e.Field})
 	} else if e.Field != "" {

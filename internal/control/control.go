@@ -69,7 +69,7 @@ func (c *Control) ResolveException(ctx context.Context, by access.Principal, ten
 		return err
 	}
 	if e == nil {
-		return &hub.Error{Kind: hub.NotFound, Code: "exception.unknown", Message: "There is no such exception."}
+		return &hub.Error{Kind: hub.NotFound, Code: "exception.unknown", Message: "There is no such exception.", Hint: "List those that are open: throughline exceptions CUSTOMER."}
 	}
 	if how == Ignore && reason == "" {
 		return &hub.Error{Kind: hub.Invalid, Code: "exception.reason_missing", Field: "reason", Message: "To ignore an exception needs a reason.", Hint: "Say why it may stay as it is."}
@@ -133,7 +133,7 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 		return nil, err
 	}
 	if rec == nil {
-		return nil, &hub.Error{Kind: hub.NotFound, Code: "record.unknown", Message: "There is no such record."}
+		return nil, &hub.Error{Kind: hub.NotFound, Code: "record.unknown", Message: "There is no such record.", Hint: "Search it by name or number: throughline records CUSTOMER TEXT."}
 	}
 	writes, err := t.Writes(ctx, id)
 	if err != nil {

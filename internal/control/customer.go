@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"throughline/internal/access"
+	"throughline/internal/catalog"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/specfile"
@@ -204,7 +205,7 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	}
 	c = store.Connection{Tenant: p.tenant, ID: hub.ConnectionID(e.Key), Connector: e.Value.Connector, Version: system.Connector.File.Version,
 		Settings: string(text), Secret: before.Secret, State: "active", Updated: p.now}
-	sameSecret, err := p.secret(ctx, e.Value.Secret, &c, before)
+	sameSecret, err := p.secret(ctx, e.Value, system, &c, before)
 	same = sameSecret && before.Connector == c.Connector && before.Version == c.Version && before.Settings == c.Settings && before.State == c.State
 	if same {
 		c = before
@@ -213,12 +214,15 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 }
 
 // secret seals the secret anew where it differs from the one that is sealed.
-func (p *planner) secret(ctx context.Context, ref string, c *store.Connection, before store.Connection) (same bool, err error) {
+func (p *planner) secret(ctx context.Context, e ConnectionSpec, system *catalog.System, c *store.Connection, before store.Connection) (same bool, err error) {
 	clear := []byte("{}")
-	if ref != "" {
-		if clear, err = p.c.secrets.Resolve(ref); err != nil {
+	if e.Secret != "" {
+		if clear, err = p.c.secrets.Resolve(e.Secret); err != nil {
 			return false, err
 		}
+	}
+	if err := needed(e, system, clear); err != nil {
+		return false, err
 	}
 	if len(before.Secret) > 0 {
 		had, err := p.c.secrets.Open(ctx, p.tenant, c.ID, before.Secret)
@@ -228,6 +232,26 @@ func (p *planner) secret(ctx context.Context, ref string, c *store.Connection, b
 	}
 	c.Secret, err = p.c.secrets.Seal(ctx, p.tenant, c.ID, clear)
 	return false, err
+}
+
+// needed refuses a secret that lacks what the connector cannot do without: it would fail at the first
+// call, or accept no webhook.
+func needed(e ConnectionSpec, system *catalog.System, clear []byte) error {
+	var held map[string]any
+	if err := json.Unmarshal(clear, &held); err != nil {
+		return fmt.Errorf("read a secret: %w", err)
+	}
+	var missing []string
+	for _, s := range system.Connector.File.Secrets {
+		if v, ok := held[s.Key]; s.Value.Needed && (!ok || v == "" || v == nil) {
+			missing = append(missing, fmt.Sprintf("%s (%s)", s.Key, s.Value.Title))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &hub.Error{Kind: hub.Invalid, Code: "connection.secret_missing", Field: "secret", Message: fmt.Sprintf("%s needs %s.", e.Connector, strings.Join(missing, " and ")),
+		Hint: "Name them in a JSON object, and say where it stands: secret: env:NAME or file:PATH."}
 }
 
 func (p *planner) flows(ctx context.Context) error {

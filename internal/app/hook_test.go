@@ -1,0 +1,114 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"throughline/internal/hub"
+	"throughline/internal/store"
+)
+
+const (
+	crm       = "/hooks/northwind/crm"
+	secret    = "demo-hubspot-secret"
+	another   = "demo-meridian-secret"
+	knownDeal = "479475670001"
+)
+
+func delivery(event int, deal string) []byte {
+	return fmt.Appendf(nil, `[{"eventId":%d,"occurredAt":1,"subscriptionType":"deal.propertyChange","propertyName":"amount","objectId":%s}]`, event, deal)
+}
+
+// TestDeliveries sends what strangers, vendors and broken networks send.
+func TestDeliveries(t *testing.T) {
+	h := newHouse(t)
+	good := delivery(1, knownDeal)
+	now := time.Now()
+	if err := h.App.Store.Apply(context.Background(), store.Setup{Customer: store.Customer{ID: "bare", Name: "Bare", Zone: "UTC", Currency: "EUR", Created: now},
+		Connections: []store.Connection{{Tenant: "bare", ID: "crm", Connector: "hubspot@1", Settings: "{}", State: "active", Updated: now}}}); err != nil {
+		t.Fatal(err)
+	}
+	gzipped := h.signed(crm, secret, good, now)
+	gzipped.Set("Content-Encoding", "gzip")
+	deep := []byte(strings.Repeat("[", 65) + strings.Repeat("]", 65))
+	twice := []byte(`[{"eventId":2,"occurredAt":1,"subscriptionType":"deal.propertyChange","objectId":` + knownDeal + `,"objectId":` + knownDeal + `}]`)
+	for _, c := range []struct {
+		name, path string
+		header     http.Header
+		body       []byte
+		want       int
+	}{
+		{"what is not signed is refused", crm, http.Header{}, good, 401},
+		{"a wrong signature is refused", crm, h.signed(crm, "guess", good, now), good, 401},
+		{"a signature over another body is refused", crm, h.signed(crm, secret, delivery(3, knownDeal), now), good, 401},
+		{"a signature for another address is refused", crm, h.signed("/hooks/meridian/crm", secret, good, now), good, 401},
+		{"a delivery of yesterday is refused", crm, h.signed(crm, secret, good, now.Add(-24*time.Hour)), good, 401},
+		{"a delivery from the future is refused", crm, h.signed(crm, secret, good, now.Add(time.Hour)), good, 401},
+		{"another customer's signature is refused", crm, h.signed(crm, another, good, now), good, 401},
+		{"an unknown customer looks like a wrong signature", "/hooks/nobody/crm", h.signed("/hooks/nobody/crm", secret, good, now), good, 401},
+		{"an unknown connection looks like a wrong signature", "/hooks/northwind/nothing", h.signed("/hooks/northwind/nothing", secret, good, now), good, 401},
+		{"a connection without webhooks looks like a wrong signature", "/hooks/northwind/erp", h.signed("/hooks/northwind/erp", secret, good, now), good, 401},
+		{"without a configured secret nothing is accepted", "/hooks/bare/crm", h.signed("/hooks/bare/crm", "", good, now), good, 401},
+		{"a packed delivery is refused with a word", crm, gzipped, good, 415},
+		{"text that is no JSON is refused", crm, h.signed(crm, secret, []byte(`[{"eventId":`), now), []byte(`[{"eventId":`), 422},
+		{"an empty delivery is refused", crm, h.signed(crm, secret, nil, now), nil, 422},
+		{"JSON 65 levels deep is refused", crm, h.signed(crm, secret, deep, now), deep, 422},
+		{"a key that stands twice is refused", crm, h.signed(crm, secret, twice, now), twice, 422},
+		{"signed events that are no objects are taken and passed over", crm, h.signed(crm, secret, []byte(`[1,2]`), now), []byte(`[1,2]`), 202},
+		{"events that nobody asked for are taken and passed over", crm, h.signed(crm, secret, []byte(`[{"subscriptionType":"ticket.creation","objectId":1}]`), now), []byte(`[{"subscriptionType":"ticket.creation","objectId":1}]`), 202},
+		{"10 MB and a byte are too much", crm, http.Header{}, make([]byte, 10<<20+1), 413},
+		{"10 MB are looked at", crm, http.Header{}, make([]byte, 10<<20), 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, _, text := h.request("POST", c.path, c.header, c.body)
+			if status != c.want {
+				t.Errorf("answered %d %s, want %d", status, text, c.want)
+			}
+			if c.want == 401 && text != "Unauthorized\n" {
+				t.Errorf("a stranger is told %q", text)
+			}
+		})
+	}
+	if list := h.runs("northwind", knownDeal); len(list) != 0 {
+		t.Errorf("a refused delivery has started %d runs", len(list))
+	}
+}
+
+// TestADeliveryThatDoesNotSayHowLongItIs ends at the limit all the same.
+func TestADeliveryThatDoesNotSayHowLongItIs(t *testing.T) {
+	h := newHouse(t)
+	req, err := http.NewRequest("POST", h.App.URL()+crm, io.MultiReader(bytes.NewReader(make([]byte, 10<<20)), strings.NewReader("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, text := h.do(req); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("answered %d %s", status, text)
+	}
+}
+
+// TestAReplayedDeliveryHasOneEffect sends the same event three times, signed anew the third time.
+func TestAReplayedDeliveryHasOneEffect(t *testing.T) {
+	h := newHouse(t)
+	body, now := delivery(7, knownDeal), time.Now()
+	for _, at := range []time.Time{now, now, now.Add(time.Second)} {
+		if status, _, text := h.request("POST", crm, h.signed(crm, secret, body, at), body); status != 202 {
+			t.Fatalf("answered %d %s", status, text)
+		}
+	}
+	h.until("the run has ended", func() bool { return len(h.runs("northwind", knownDeal)) > 0 })
+	next := delivery(8, "479475670002")
+	if status, _, text := h.request("POST", crm, h.signed(crm, secret, next, now), next); status != 202 {
+		t.Fatalf("answered %d %s", status, text)
+	}
+	h.until("a later event's run has ended", func() bool { return len(h.runs("northwind", "479475670002")) > 0 })
+	list := h.runs("northwind", knownDeal)
+	if len(list) != 1 || list[0].Outcome != hub.Filtered {
+		t.Errorf("the event had %d runs: %+v; want one, filtered, for the deal is not won", len(list), list)
+	}
+}
