@@ -97,7 +97,7 @@ func (c *tryCmd) prepare(system *catalog.System, set *canonical.Set) (*trial, er
 		return nil, err
 	}
 	t.conn = &remote.Connection{Tenant: "try", ID: "try", Connector: system.Connector, Settings: settings, Secret: secrets}
-	t.client = remote.New(&shownCalls{egress.New(egress.Options{Vouched: vouched}), os.Stdout, secrets}, &memory{}, time.Now)
+	t.client = remote.New(&shownCalls{egress.New(egress.Options{Vouched: vouched}), os.Stdout, secrets}, &memory{}, nil, time.Now)
 	return t, t.variables(set)
 }
 

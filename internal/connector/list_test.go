@@ -5,30 +5,20 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 )
 
-const head = `connector: acme
-version: 1.0.0
-title: Acme
-roles: [time]
-host: https://acme.example
-page: {number: page, size: size, max: 2}
-records:
-`
-
-// load compiles a connector with these records.
-func load(records string) (*connector.Connector, error) {
-	return connector.Load(fstest.MapFS{"acme/connector.yaml": {Data: []byte(head + records)}}, "acme")
+// loadRecords compiles a connector with these records and pages of two.
+func loadRecords(records string) (*connector.Connector, error) {
+	return load("page: {number: page, size: size, max: 2}\nrecords:\n" + records)
 }
 
 func kind(t *testing.T, records, name string) (*connector.Connector, *connector.Kind) {
 	t.Helper()
-	c, err := load(records)
+	c, err := loadRecords(records)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +224,7 @@ func TestMistakesAreToldWithALineAndAHint(t *testing.T) {
 		{"a variable that is none", "\n  e: {id: =x.id, sweep: {get: /e, query: {from: =start}}}\n", "start", ""},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			_, err := load(one.records)
+			_, err := loadRecords(one.records)
 			if err == nil {
 				t.Fatal("it is accepted")
 			}
