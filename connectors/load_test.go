@@ -69,7 +69,7 @@ func TestAConnectorCarriesItsRecords(t *testing.T) {
 	for name, types := range map[string][]string{
 		"hubspot":   {"opportunity", "account", "contact"},
 		"clockify":  {"account", "project", "task", "employee", "timesheet_approval", "time_entry", "expense"},
-		"acumatica": {"account", "project", "task", "billing_milestone", "employee", "labour_category", "time_entry", "expense", "billable_item"},
+		"acumatica": {"account", "contract", "project", "task", "billing_milestone", "employee", "labour_category", "time_entry", "expense", "billable_item"},
 		"redmine":   {"project", "task", "employee", "time_entry"},
 		"tryton":    {"account", "project", "task", "employee", "time_entry"},
 	} {
@@ -185,6 +185,10 @@ func TestRecordsAreWritten(t *testing.T) {
 			map[string]any{"name": "ERP", "account": account, "status": "active", "starts": day("2026-03-01")},
 			map[string]any{"Description": "ERP", "ExternalRefNbr": "kaaaaaaaaaaaaaaa", "Customer": "id-of-account", "Hold": false,
 				"ProjectProperties": map[string]any{"StartDate": day("2026-03-01")}}},
+		{"a contract is an order on hold, of one line whose item is the package's", "acumatica", "contract",
+			map[string]any{"name": "ERP", "account": account, "amount": money("1200.50 EUR"), "starts": day("2026-03-01"), "purchase_order": "PO-9", "package": "ERP-STD"},
+			map[string]any{"OrderType": "SO", "ExternalRef": "kaaaaaaaaaaaaaaa", "CustomerID": "id-of-account", "Description": "ERP", "CustomerOrder": "PO-9", "Date": day("2026-03-01"),
+				"CurrencyID": "EUR", "Hold": true, "Details": []any{map[string]any{"InventoryID": "ERP-STD", "LineDescription": "ERP", "OrderQty": int64(1), "UnitPrice": exact.MustDecimal("1200.50")}}}},
 		{"a milestone is a line of the revenue budget", "acumatica", "billing_milestone",
 			map[string]any{"name": "Go-live", "code": "T1", "project": project, "amount": money("600 EUR")},
 			map[string]any{"ProjectID": "id-of-project", "ProjectTaskID": "T1", "AccountGroup": "REVENUE", "InventoryID": "<N/A>", "Description": "Go-live",

@@ -1,9 +1,10 @@
-// Package demo holds the demo's customer: who plays which part, and how it is set up.
+// Package demo holds the demo's customers: who plays which part, how each is set up, and the deals
+// that arrive while it runs.
 package demo
 
 import "embed"
 
 // Files are the demo's files.
 //
-//go:embed cast.json customer.yaml secrets
+//go:embed cast.json arrivals.json customers
 var Files embed.FS

@@ -5,26 +5,33 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	files "throughline/demo"
 	"throughline/internal/demo"
 )
 
 type demoCmd struct {
-	Once    bool   `help:"Run the story to its end, compare the far sides' ledgers with what was sold, and stop."`
-	JSON    bool   `help:"With --once: print one JSON object."`
-	Store   string `help:"PostgreSQL URL; without it SQLite in a folder of its own."`
-	Verbose bool   `help:"Log more." short:"v"`
-	Data    string `help:"Folder to keep; without it a temporary one." type:"path"`
+	Once    bool          `help:"Run the story to its end, compare the far sides' ledgers with what was sold, and stop."`
+	JSON    bool          `help:"With --once: print one JSON object."`
+	Every   time.Duration `help:"How often a new deal is won, while it runs." default:"5s"`
+	Store   string        `help:"PostgreSQL URL; without it SQLite in a folder of its own."`
+	Verbose bool          `help:"Log more." short:"v"`
+	Data    string        `help:"Folder to keep; without it a temporary one." type:"path"`
+
+	seen func(demo.Event) // for tests
 }
 
 // Run starts product, simulators and sample data.
 func (c *demoCmd) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	// Ctrl-C ends the arrivals; what is in hand then is carried through first.
+	house, shut := context.WithCancel(context.WithoutCancel(ctx))
+	defer shut()
 	p := place{Data: c.Data, Store: c.Store, Workers: 16, Verbose: c.Verbose}
 	if p.Data == "" {
 		dir, err := os.MkdirTemp("", "demo-")
@@ -34,52 +41,134 @@ func (c *demoCmd) Run(ctx context.Context) error {
 		defer os.RemoveAll(dir)
 		p.Data = dir
 	}
+	stage, err := c.open(house, p)
+	if err != nil {
+		return err
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- stage.App.Run(house) }()
+	err = c.play(ctx, house, stage, p.Data)
+	shut()
+	return errors.Join(err, <-ran)
+}
+
+func (c *demoCmd) open(ctx context.Context, p place) (*demo.Stage, error) {
 	cfg := p.config()
 	cfg.Addr, cfg.NewKey = "127.0.0.1:0", true
 	stage, err := demo.Open(ctx, cfg, files.Files)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := adminKey(ctx, stage.App); err != nil {
-		return err
+	if stage.Tell = c.seen; c.seen == nil && !c.JSON {
+		stage.Tell = tellOn(os.Stdout)
 	}
-	ran := make(chan error, 1)
-	go func() { ran <- stage.App.Run(ctx) }()
-	if !c.JSON {
-		stage.Seen = progress()
-	}
+	_, err = adminKey(ctx, stage.App)
+	return stage, err
+}
+
+// play wins the sample deals, shows what came of them, and goes on with new ones until ctx ends.
+func (c *demoCmd) play(ctx, house context.Context, stage *demo.Stage, data string) error {
 	if err := stage.Win(); err != nil {
 		return err
 	}
-	limit, end := context.WithTimeout(ctx, 2*time.Minute)
+	first, end := context.WithTimeout(ctx, 2*time.Minute)
 	defer end()
-	if err := stage.Settle(limit); err != nil {
+	if err := stage.Settle(first); err != nil && ctx.Err() == nil {
 		return err
 	}
-	if err := c.tell(ctx, stage); err != nil {
-		return err
+	if !c.Once && ctx.Err() == nil {
+		if err := c.show(house, stage); err != nil {
+			return err
+		}
+		look(stage, data)
+		if err := c.goOn(ctx, house, stage); err != nil {
+			return err
+		}
 	}
-	if !c.Once {
-		fmt.Printf("\nLook inside, from another terminal (end with Ctrl-C):\n  export THROUGHLINE_SERVER=%s THROUGHLINE_DATA=%s\n  throughline runs northwind\n  throughline exceptions northwind\n  throughline records northwind\n  tail -f %s/far-sides/*.jsonl\n", stage.App.URL(), p.Data, p.Data)
-		return <-ran
+	if ctx.Err() != nil {
+		fmt.Println("\nFinishing what is in hand …")
+		last, end := context.WithTimeout(house, 10*time.Second)
+		defer end()
+		_ = stage.Settle(last) // what is not done by then is told as under way
 	}
-	cancel()
-	return <-ran
+	return c.show(house, stage)
 }
 
-// progress tells how far it is, each time that changes.
-func progress() func(done, all int) {
-	last := -1
-	return func(done, all int) {
-		if done != last {
-			last = done
-			fmt.Fprintf(os.Stderr, "%d of %d deals carried through\n", done, all)
+// goOn lets deals arrive until ctx ends, and tells how they end.
+func (c *demoCmd) goOn(ctx, house context.Context, stage *demo.Stage) error {
+	next, glance := time.NewTicker(c.Every), time.NewTicker(200*time.Millisecond)
+	defer next.Stop()
+	defer glance.Stop()
+	for n := 0; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-glance.C:
+			if err := stage.Look(house); err != nil {
+				return err
+			}
+		case <-next.C:
+			if stage.Open() >= mostOpen {
+				continue // the far sides' limits hold it up: let it catch up
+			}
+			if err := stage.Arrive(n); err != nil {
+				return err
+			}
+			if n++; n%len(stage.Customers()) == 0 {
+				if err := c.total(house, stage); err != nil {
+					return err
+				}
+			}
 		}
 	}
 }
 
-// tell prints what the far sides' ledgers say, and fails on any difference.
-func (c *demoCmd) tell(ctx context.Context, stage *demo.Stage) error {
+// mostOpen is how many deals may be under way before the demo waits with the next.
+const mostOpen = 12
+
+// tellOn prints one plain line for each thing that happens.
+func tellOn(w io.Writer) func(demo.Event) {
+	return func(e demo.Event) {
+		line := fmt.Sprintf("%s  %-10s %-8s %s", e.At.Format(time.TimeOnly), e.Customer, e.What, e.Deal)
+		if e.Detail != "" {
+			line += ": " + e.Detail
+		}
+		fmt.Fprintln(w, plain(line))
+	}
+}
+
+// plain leaves out what a terminal would act upon: marks that turn the direction of writing, colours.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// total is one line of what has come about so far, from the far sides' ledgers.
+func (c *demoCmd) total(ctx context.Context, stage *demo.Stage) error {
+	r, err := stage.Count(ctx)
+	if err == nil {
+		fmt.Printf("so far: %d won, %d written back, %d parked, %d under way, %d lost, %d repeated\n", r.DealsWon, r.WrittenBack, r.Parked, r.UnderWay, r.Lost, r.Repeated)
+	}
+	return err
+}
+
+// look says how to look inside while it runs.
+func look(stage *demo.Stage, data string) {
+	first, last := stage.Customers()[0], stage.Customers()[len(stage.Customers())-1]
+	fmt.Printf("\nLook inside, from another terminal:\n  export THROUGHLINE_SERVER=%s THROUGHLINE_DATA=%s\n", stage.App.URL(), data)
+	for _, way := range []string{"runs " + first, "records " + first, "flows list " + first, "flows pause " + first + " deals", "waiting " + first,
+		"flows resume " + first + " deals", "exceptions " + last, "exceptions " + last + " --approve exc_…"} {
+		fmt.Println("  throughline", way)
+	}
+	fmt.Printf("  tail -f %s/far-sides/*.jsonl\n\nNew deals arrive now; Ctrl-C ends it.\n\n", data)
+}
+
+// show prints what the far sides' ledgers say, and fails on any difference.
+func (c *demoCmd) show(ctx context.Context, stage *demo.Stage) error {
 	r, err := stage.Count(ctx)
 	if err != nil {
 		return err
@@ -87,7 +176,7 @@ func (c *demoCmd) tell(ctx context.Context, stage *demo.Stage) error {
 	if c.JSON {
 		err = json.NewEncoder(os.Stdout).Encode(r)
 	} else {
-		err = table(r)
+		err = table(os.Stdout, r)
 	}
 	if err == nil && !r.Good() {
 		err = errors.New("what was sold and what the far sides hold differ")
@@ -95,8 +184,9 @@ func (c *demoCmd) tell(ctx context.Context, stage *demo.Stage) error {
 	return err
 }
 
-func table(r demo.Result) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
+func table(out io.Writer, r demo.Result) error {
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	for _, line := range []struct {
 		what string
 		n    int
@@ -104,11 +194,14 @@ func table(r demo.Result) error {
 		{"time-tracker projects", r.TimeProjects}, {"written back", r.WrittenBack}, {"parked with reason", r.Parked}, {"lost", r.Lost}, {"repeated", r.Repeated}} {
 		fmt.Fprintf(w, "%s\t%d\t\n", line.what, line.n)
 	}
+	if r.UnderWay > 0 {
+		fmt.Fprintf(w, "still under way\t%d\t\n", r.UnderWay)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for _, why := range r.Why {
-		fmt.Println("parked:", why)
+		fmt.Fprintln(out, "parked:", plain(why))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -16,6 +17,8 @@ type commands struct {
 	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it; shows the difference first."`
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
 	Exceptions exceptionsCmd `cmd:"" help:"List exceptions, or retry, ignore or approve one."`
+	Flows      flowsCmd      `cmd:"" help:"List, pause or resume flows."`
+	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`
 	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules."`
 	Check      checkCmd      `cmd:"" help:"Check connectors and templates in a folder."`
@@ -25,7 +28,14 @@ type commands struct {
 	Demo       demoCmd       `cmd:"" help:"Product, simulated far sides and sample data, on this machine alone."`
 }
 
+// gcPercent trades memory that a busy process has anyway for a quarter of its processor time; GOGC
+// says otherwise. An idle one has a small heap and stays small.
+const gcPercent = 300
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c commands

@@ -129,6 +129,7 @@ func (r *real) holds(deal string) map[string]int {
 	}
 	out := map[string]int{
 		"customers": count("party.party", []any{"name", "=", "Alder Robotics " + deal}),
+		"contracts": count("sale.sale", []any{"description", "=", deal}),
 		"projects":  count("project.work", []any{"name", "=", deal}, []any{"type", "=", "project"}),
 		"tasks":     count("project.work", []any{"parent.name", "=", deal}, []any{"type", "=", "task"}),
 	}
@@ -139,6 +140,8 @@ func (r *real) holds(deal string) map[string]int {
 			out["time projects"]++
 			issues := r.call("GET", fmt.Sprintf("%s/issues.json?status_id=*&project_id=%v", r.env["REDMINE_URL"], p.(object)["id"]), key, "").(object)
 			out["issues"] += int(issues["total_count"].(float64))
+			members := r.call("GET", fmt.Sprintf("%s/projects/%v/memberships.json", r.env["REDMINE_URL"], p.(object)["id"]), key, "").(object)
+			out["members"] += int(members["total_count"].(float64))
 		}
 	}
 	return out
@@ -155,6 +158,7 @@ connections:
 packages:
   CONS:
     name: Consulting
+    team: [ana@northlight.example, Ben@Northlight.example]
     tasks:
       - {code: DISC, name: Discovery, hours: 40}
       - {code: BUILD, name: Build, hours: 120}
@@ -257,7 +261,7 @@ func TestRealSystems(t *testing.T) {
 	s.start()
 	defer func() { s.kill() }()
 	s.run("apply", filepath.Join(s.dir, "customer.yaml"))
-	want := fmt.Sprint(map[string]int{"customers": 1, "projects": 1, "tasks": 2, "time projects": 1, "issues": 2})
+	want := fmt.Sprint(map[string]int{"customers": 1, "contracts": 1, "projects": 1, "tasks": 2, "time projects": 1, "issues": 2, "members": 2})
 
 	deal := r.win()
 	r.until("the won deal is carried through", func() bool { return s.written(deal) > 0 })

@@ -21,7 +21,7 @@ type place struct {
 	Store   string   `help:"PostgreSQL URL; without it SQLite in the data folder." env:"THROUGHLINE_STORE"`
 	Extra   []string `name:"definitions" help:"Folders with connectors/ and templates/ of your own." env:"THROUGHLINE_DEFINITIONS" type:"existingdir"`
 	Allow   []string `help:"Private networks that may be called, such as 127.0.0.1/32." env:"THROUGHLINE_ALLOW"`
-	Workers int      `help:"Records in hand at once." default:"64"`
+	Workers int      `help:"Records in hand at once." default:"256"`
 	Verbose bool     `help:"Log more." short:"v"`
 }
 

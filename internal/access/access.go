@@ -22,14 +22,15 @@ type Permission string
 const (
 	See               Permission = "see"                // runs, records, exceptions, flows
 	ResolveExceptions Permission = "resolve_exceptions" // retry, ignore, approve
+	PauseFlows        Permission = "pause_flows"        // pause, resume
 	ApplyCustomers    Permission = "apply_customers"    // connections, flows, parameters
 )
 
 // roles is the fixed table: role to permissions.
 var roles = map[string][]Permission{
 	"viewer":   {See},
-	"operator": {See, ResolveExceptions},
-	"admin":    {See, ResolveExceptions, ApplyCustomers},
+	"operator": {See, ResolveExceptions, PauseFlows},
+	"admin":    {See, ResolveExceptions, PauseFlows, ApplyCustomers},
 }
 
 // Everyone stands for all tenants, in a key of the partner's.
@@ -42,11 +43,14 @@ type Principal struct {
 	Tenant hub.TenantID // whose data it may reach; Everyone for the partner's own people
 }
 
+// ErrNoCustomer answers for a customer that is not there, and for one that is somebody else's.
+var ErrNoCustomer = &hub.Error{Kind: hub.NotFound, Code: "customer.unknown", Message: "There is no such customer.", Hint: "Check its name, and whose data the key may reach."}
+
 // May answers nil where the caller may do it for the tenant. Another tenant's data is answered like
 // data that does not exist.
 func (p Principal) May(do Permission, tenant hub.TenantID) error {
 	if p.Tenant != Everyone && p.Tenant != tenant {
-		return &hub.Error{Kind: hub.NotFound, Code: "customer.unknown", Message: "There is no such customer."}
+		return ErrNoCustomer
 	}
 	if !slices.Contains(roles[p.Role], do) {
 		return &hub.Error{Kind: hub.Forbidden, Code: "access.forbidden", Message: fmt.Sprintf("The role %s may not do this (%s).", p.Role, do), Hint: "Ask an administrator."}

@@ -11,6 +11,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
+// maxAnswer bounds what is read of an answer; what is longer is no answer of ours.
+const maxAnswer = 64 << 20
+
 // Do sends one request to the API and decodes the answer. A problem comes back as an error that
 // says what to do.
 func (c *Client) Do(ctx context.Context, method, path, contentType string, body []byte, into any) error {
@@ -28,7 +31,7 @@ func (c *Client) Do(ctx context.Context, method, path, contentType string, body 
 		return fmt.Errorf("the server at %s does not answer; is `throughline serve` running there? %w", c.Server, err)
 	}
 	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return err
 	}

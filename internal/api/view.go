@@ -2,10 +2,107 @@ package api
 
 import (
 	"encoding/json"
+	"time"
 
 	"throughline/internal/control"
+	"throughline/internal/hub"
 	"throughline/internal/store"
 )
+
+// List is a list of things.
+type List[T any] struct {
+	Items []T `json:"items"`
+}
+
+// Run is an ended run.
+type Run struct {
+	ID       string    `json:"id"`
+	Flow     string    `json:"flow"`
+	Record   string    `json:"record" doc:"connection, kind and id of the record that started it"`
+	Label    string    `json:"label"`
+	Outcome  string    `json:"outcome" enum:"written,unchanged,filtered,superseded,parked"`
+	Message  string    `json:"message,omitempty"`
+	Calls    int       `json:"calls"`
+	Revision int64     `json:"revision"`
+	Accepted time.Time `json:"accepted"`
+	Ended    time.Time `json:"ended"`
+}
+
+// Exception is a parked run that waits for a person.
+type Exception struct {
+	ID         string    `json:"id"`
+	Flow       string    `json:"flow"`
+	Record     string    `json:"record"`
+	Label      string    `json:"label"`
+	Class      string    `json:"class"`
+	Code       string    `json:"code"`
+	Field      string    `json:"field,omitempty"`
+	Message    string    `json:"message"`
+	Hint       string    `json:"hint,omitempty"`
+	State      string    `json:"state"`
+	Resolution string    `json:"resolution,omitempty"`
+	Opened     time.Time `json:"opened"`
+}
+
+// Record is a canonical record and where it is known.
+type Record struct {
+	ID     string         `json:"id"`
+	Type   string         `json:"type"`
+	Label  string         `json:"label"`
+	Fields map[string]any `json:"fields"`
+	Known  []Known        `json:"known"`
+}
+
+// Known is a record's cross-reference in one connection.
+type Known struct {
+	Connection string `json:"connection"`
+	Kind       string `json:"kind"`
+	ID         string `json:"id"`
+	Number     string `json:"number,omitempty"`
+	Link       string `json:"link,omitempty"`
+}
+
+// Write is a write with the rules behind it.
+type Write struct {
+	Connection string         `json:"connection"`
+	Operation  string         `json:"operation"`
+	Class      string         `json:"class"`
+	State      string         `json:"state"`
+	Run        string         `json:"run"`
+	Started    time.Time      `json:"started"`
+	Sent       map[string]any `json:"sent"`
+	Rules      []control.Rule `json:"rules"`
+}
+
+// Connection is a customer's link to an account at a vendor's, without its secrets.
+type Connection struct {
+	ID        string            `json:"id"`
+	Connector string            `json:"connector"`
+	Version   string            `json:"version" doc:"of the connector"`
+	Settings  map[string]string `json:"settings"`
+	State     string            `json:"state" enum:"active,broken,paused"`
+	Message   string            `json:"message,omitempty"`
+	Updated   time.Time         `json:"updated"`
+}
+
+// Flow is a deployment in its newest revision.
+type Flow struct {
+	ID       string         `json:"id"`
+	Revision int64          `json:"revision"`
+	State    string         `json:"state" enum:"active,paused,removed"`
+	Spec     map[string]any `json:"spec" doc:"template, roles, parameters, values, extensions"`
+	Created  time.Time      `json:"created"`
+}
+
+// Work is a record on its way through a flow.
+type Work struct {
+	Flow     string    `json:"flow"`
+	Record   string    `json:"record"`
+	State    string    `json:"state" enum:"ready,running,later,waiting,idle,parked"`
+	Reason   string    `json:"reason,omitempty" doc:"why it waits"`
+	Due      time.Time `json:"due"`
+	Attempts int       `json:"attempts" doc:"that failed"`
+}
 
 func viewRun(r store.Run) Run {
 	return Run{ID: string(r.ID), Flow: string(r.Deployment), Record: r.Key, Label: r.Label, Outcome: string(r.Outcome), Message: r.Message,
@@ -31,4 +128,24 @@ func viewRecord(r control.KnownRecord) Record {
 func viewWrite(e control.Explained) Write {
 	w := e.Write
 	return Write{Connection: string(w.Connection), Operation: w.Operation, Class: string(w.Class), State: w.State, Run: string(w.Run), Started: w.Started, Sent: e.Sent, Rules: e.Rules}
+}
+
+func viewConnection(c store.Connection) Connection {
+	out := Connection{ID: string(c.ID), Connector: c.Connector, Version: c.Version, State: c.State, Message: c.Message, Updated: c.Updated}
+	if err := json.Unmarshal([]byte(c.Settings), &out.Settings); err != nil {
+		out.Message = "The settings cannot be read: " + err.Error()
+	}
+	return out
+}
+
+func viewFlow(d store.Deployment) Flow {
+	out := Flow{ID: string(d.ID), Revision: d.Revision, State: d.State, Created: d.Created}
+	if err := json.Unmarshal([]byte(d.Spec), &out.Spec); err != nil {
+		out.Spec = map[string]any{"unreadable": err.Error()}
+	}
+	return out
+}
+
+func viewWork(w hub.Work) Work {
+	return Work{Flow: string(w.Deployment), Record: w.Key, State: string(w.State), Reason: w.Reason, Due: w.Due, Attempts: w.Attempts}
 }

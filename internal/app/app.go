@@ -119,7 +119,7 @@ func (c *Config) defaults() {
 		c.Rand = rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(os.Getpid())))
 	}
 	if c.Workers == 0 {
-		c.Workers = 64
+		c.Workers = 256
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
@@ -152,8 +152,12 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	unseal := func(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error) {
 		return s.Open(ctx, t, id, sealed)
 	}
-	loader := engine.NewLoader(a.Store, cat, unseal)
-	client := remote.New(a.Send, s, a.Now)
+	loader := engine.NewLoader(a.Store, cat, unseal, a.Now)
+	var shared remote.Budgets
+	if a.Config.Store != "" {
+		shared = budgets{a.Store}
+	}
+	client := remote.New(a.Send, s, shared, a.Now)
 	journal := a.Store.Journal()
 	host, err := os.Hostname()
 	if err != nil {
@@ -162,15 +166,26 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	// The engine ticks polls by ingest, and ingest wakes the engine: a relay ties the knot.
 	tick := &relay{}
 	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, NewID: newID, Rand: a.Rand,
-		Log: a.Log, Workers: a.Workers, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
+		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
 	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
 	mux := http.NewServeMux()
-	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External))
-	mux.Handle("/", api.Handler(a.Control, a.Keys))
+	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External, a.Log))
+	mux.Handle("/", api.Handler(a.Control, a.Keys, a.Log))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	a.handler = mux
+	a.handler = http.MaxBytesHandler(mux, maxRequest)
+}
+
+const (
+	maxRequest = 10<<20 + 1 // the doors refuse what is over 10 MB with a sentence; this is for any that forgets to
+	maxHeader  = 64 << 10
+)
+
+// server waits for nobody: who sends a byte now and then is cut off.
+func (a *App) server() *http.Server {
+	return &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug)}
 }
 
 type relay struct{ engine.Ticker }
@@ -180,7 +195,7 @@ func (a *App) URL() string { return "http://" + a.listen.Addr().String() }
 
 // Run serves and works until the context ends, then finishes what is in hand.
 func (a *App) Run(ctx context.Context) error {
-	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := a.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(a.listen) }()
 	ctx, cancel := context.WithCancel(ctx)
@@ -261,4 +276,21 @@ func (c *Config) wayOut() error {
 	}
 	c.Send = egress.New(egress.Options{Vouched: vouched})
 	return nil
+}
+
+// budgets keeps what is used of vendors' limits where all nodes see it.
+type budgets struct{ store *store.Store }
+
+func (b budgets) Change(ctx context.Context, t hub.TenantID, id hub.ConnectionID, limit string, f func(u *remote.Use, now time.Time)) error {
+	return b.store.Tenant(t).ChangeLimit(ctx, id, limit, func(kept string, now time.Time) (string, error) {
+		var u remote.Use
+		if kept != "" {
+			if err := json.Unmarshal([]byte(kept), &u); err != nil {
+				return "", fmt.Errorf("read what is used of limit %s of %s: %w", limit, id, err)
+			}
+		}
+		f(&u, now)
+		out, err := json.Marshal(u)
+		return string(out), err
+	})
 }

@@ -12,13 +12,13 @@ import (
 var order = []string{
 	"exact", "hub",
 	"secret", "telemetry", "locale", "specfile", "expr", "egress",
-	"brand", "pricing", "canonical", "connector", "mapping", "policy", "workflow", "catalog", "audit",
+	"brand", "pricing", "canonical", "connector", "mapping", "policy", "workflow", "catalog", "cases", "audit",
 	"store", "store/storetest",
 	"remote", "xref", "engine", "ingest",
 	"books", "whatif", "report", "notify",
 	"access", "control",
 	"hook", "api", "console", "cli",
-	"simulator", "config", "app", "demo",
+	"simulator", "oracle", "farside", "config", "app", "demo", "trial",
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -32,7 +32,7 @@ func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, 
 
 // Runs lists a customer's ended runs.
 func (c *Control) Runs(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Run, error) {
-	if err := by.May(access.See, tenant); err != nil {
+	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
 	return c.store.Tenant(tenant).Runs(ctx, f)
@@ -40,7 +40,7 @@ func (c *Control) Runs(ctx context.Context, by access.Principal, tenant hub.Tena
 
 // Exceptions lists a customer's exceptions.
 func (c *Control) Exceptions(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Exception, error) {
-	if err := by.May(access.See, tenant); err != nil {
+	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
 	return c.store.Tenant(tenant).Exceptions(ctx, f)
@@ -56,7 +56,7 @@ const (
 // ResolveException closes an exception; retry and approve put its run back to work. Doing it twice
 // does it once.
 func (c *Control) ResolveException(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ExceptionID, how, reason string) error {
-	if err := by.May(access.ResolveExceptions, tenant); err != nil {
+	if err := c.may(ctx, by, access.ResolveExceptions, tenant); err != nil {
 		return err
 	}
 	state := map[string]string{Retry: "resolved", Ignore: "ignored", Approve: "approved"}[how]
@@ -89,7 +89,7 @@ type KnownRecord struct {
 
 // Records searches a customer's records by type and by any name, id or number.
 func (c *Control) Records(ctx context.Context, by access.Principal, tenant hub.TenantID, recordType, text string, limit int) ([]KnownRecord, error) {
-	if err := by.May(access.See, tenant); err != nil {
+	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
 	t := c.store.Tenant(tenant)
@@ -124,7 +124,7 @@ type Rule struct {
 
 // Explain tells for a record what was written where, by which rule, from which run's input.
 func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.RecordID) ([]Explained, error) {
-	if err := by.May(access.See, tenant); err != nil {
+	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
 	t := c.store.Tenant(tenant)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,15 +78,18 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 	if err := by.May(access.ApplyCustomers, tenant); err != nil {
 		return nil, nil, err
 	}
-	if _, err := time.LoadLocation(f.Zone); err != nil {
-		return nil, nil, &hub.Error{Kind: hub.Invalid, Code: "customer.zone", Field: "zone", Message: fmt.Sprintf("There is no time zone %q.", f.Zone), Hint: "Write it like Europe/Amsterdam."}
-	}
-	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{},
+	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{}, failed: map[hub.ConnectionID]bool{},
 		setup: &store.Setup{Customer: store.Customer{ID: tenant, Name: f.Name, Zone: f.Zone, Currency: f.Currency, Created: c.now()}}}
+	if _, err := time.LoadLocation(f.Zone); err != nil {
+		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
+	}
 	for _, step := range []func(context.Context) error{p.connections, p.flows} {
 		if err := step(ctx); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := p.problems.Err(); err != nil {
+		return nil, nil, err
 	}
 	return p.changes, p.setup, nil
 }
@@ -117,6 +121,28 @@ type planner struct {
 	conns   map[hub.ConnectionID]store.Connection // as they will be
 	setup   *store.Setup
 	changes []Change
+
+	problems specfile.Problems
+	failed   map[hub.ConnectionID]bool // connections with problems
+}
+
+// problem notes what a person corrects in the file, so that all of it is told at once; any other
+// error ends the plan.
+func (p *planner) problem(pos specfile.Pos, path string, err error) error {
+	var list specfile.Problems
+	if errors.As(err, &list) { // of a file that this one refers to or extends
+		p.problems = append(p.problems, list...)
+		return nil
+	}
+	e := hub.AsError(err)
+	if e == nil || e.Kind != hub.Invalid && e.Kind != hub.NotFound {
+		return fmt.Errorf("%s: %s: %w", pos, path, err)
+	}
+	if e.Field != "" {
+		path += "." + e.Field
+	}
+	p.problems.Add(pos, path, strings.TrimSuffix(e.Message, "."), e.Hint)
+	return nil
 }
 
 func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
@@ -134,7 +160,11 @@ func (p *planner) connections(ctx context.Context) error {
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
 		if err != nil {
-			return fmt.Errorf("%s: connection %s: %w", e.Pos, e.Key, err)
+			if err := p.problem(e.Pos, "connections."+e.Key, err); err != nil {
+				return err
+			}
+			p.failed[hub.ConnectionID(e.Key)] = true
+			continue
 		}
 		p.conns[next.ID] = next
 		switch {
@@ -214,11 +244,25 @@ func (p *planner) flows(ctx context.Context) error {
 		return err
 	}
 	for _, e := range p.file.Flows {
+		if p.onFailed(e.Value) {
+			continue // its connection is told already
+		}
 		if err := p.flow(ctx, e, old[hub.DeploymentID(e.Key)], packages); err != nil {
-			return fmt.Errorf("%s: flow %s: %w", e.Pos, e.Key, err)
+			if err := p.problem(e.Pos, "flows."+e.Key, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (p *planner) onFailed(f FlowSpec) bool {
+	for _, name := range f.Roles {
+		if p.failed[hub.ConnectionID(name)] {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *planner) packages() (map[string]map[string]any, error) {
@@ -230,7 +274,8 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 		}
 		fields, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("%s: package %s: a map is wanted", e.Pos, e.Key)
+			p.problems.Add(e.Pos, "packages."+e.Key, "a map is wanted", "Write name, tasks and milestones.")
+			continue
 		}
 		fields["code"] = e.Key
 		out[e.Key] = fields

@@ -32,10 +32,16 @@ type Ticker interface {
 	Tick(ctx context.Context, flow *Flow, w hub.Work) (store.Step, error)
 }
 
+// Journal makes durable what runs record, and hands out work (package store).
+type Journal interface {
+	Record(ctx context.Context, st store.Step) (busy []string, err error)
+	Claim(ctx context.Context, epoch int64, n int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error)
+}
+
 // Options are the engine's surroundings, passed in so that the whole can run in simulated time.
 type Options struct {
 	Store   *store.Store
-	Journal *store.Journal
+	Journal Journal
 	Remote  *remote.Client
 	Flows   Flows
 	Ticker  Ticker
@@ -44,6 +50,7 @@ type Options struct {
 	Rand    *rand.Rand
 	Log     *slog.Logger
 	Workers int           // records in hand at once
+	Gather  time.Duration // how long a write waits for others to share a call with; 0: each goes alone
 	Lease   time.Duration // of the node
 	Sole    bool          // no other process has this store
 	Name    string        // of the node, for people
@@ -57,10 +64,15 @@ type Engine struct {
 	mu      sync.Mutex
 	turn    store.Turn
 	wake    chan struct{}
+	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
+	gather  gather
+	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 }
 
 // New makes an engine; Run starts it.
-func New(o Options) *Engine { return &Engine{Options: o, wake: make(chan struct{}, 1)} }
+func New(o Options) *Engine {
+	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}, gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
+}
 
 // Wake tells the engine that there may be new work. It never blocks.
 func (e *Engine) Wake() {
@@ -73,6 +85,7 @@ func (e *Engine) Wake() {
 const (
 	idle     = 200 * time.Millisecond // how long a quiet engine waits before it looks for work of other nodes
 	recovery = 5 * time.Second        // how often it looks for dead nodes
+	trouble  = time.Second            // how long it waits when the store fails
 )
 
 // Run works until the context ends; what is in hand then is finished first.
@@ -88,24 +101,31 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	recovered := e.Now()
 	for ctx.Err() == nil {
-		if err := e.keep(ctx, &recovered); err != nil {
-			return err
-		}
-		list, err := e.claim(ctx, free)
-		if err != nil {
-			return err
+		list, err := e.more(ctx, &recovered, free)
+		if err != nil && ctx.Err() == nil {
+			e.Log.Error("the store does not do as asked; trying again", "error", err)
+			e.pause(ctx, trouble)
 		}
 		for _, w := range list {
+			e.hold(w.Work, true)
 			hands.Go(func() {
-				defer func() { free <- struct{}{}; e.Wake() }()
+				defer func() { e.hold(w.Work, false); free <- struct{}{}; e.Wake() }()
 				e.Carry(context.WithoutCancel(ctx), w)
 			})
 		}
 		if len(list) == 0 {
-			e.rest(ctx)
+			e.pause(ctx, idle)
 		}
 	}
 	return nil
+}
+
+// more looks after the lease, and claims what there are free hands for.
+func (e *Engine) more(ctx context.Context, recovered *time.Time, free chan struct{}) ([]store.Claim, error) {
+	if err := e.keep(ctx, recovered); err != nil {
+		return nil, err
+	}
+	return e.claim(ctx, free)
 }
 
 // Join takes a lease and takes over the work of dead nodes.
@@ -125,7 +145,8 @@ func (e *Engine) Join(ctx context.Context) error {
 	return err
 }
 
-// keep renews the lease at a third of its length and looks after dead nodes.
+// keep renews the lease at a third of its length and looks after dead nodes. A store that does not
+// answer is no reason to end: without a lease nothing is claimed or sent, and the next turn tries again.
 func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	now := e.Now()
 	e.mu.Lock()
@@ -137,26 +158,72 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 			e.Log.Warn("lost the lease; joining anew")
 			return e.Join(ctx)
 		}
-		if err != nil && left < 0 {
+		if err != nil {
 			return fmt.Errorf("renew the lease: %w", err)
 		}
-		if err == nil {
-			e.mu.Lock()
-			e.expires = now.Add(e.Lease)
-			e.mu.Unlock()
-		}
+		e.mu.Lock()
+		e.expires = now.Add(e.Lease)
+		e.mu.Unlock()
 	}
-	if now.Sub(*recovered) > recovery {
-		*recovered = now
-		if _, err := e.Store.Recover(ctx, epoch, false); err != nil {
-			return fmt.Errorf("look after dead nodes: %w", err)
-		}
+	if now.Sub(*recovered) <= recovery {
+		return nil
+	}
+	*recovered = now
+	if err := e.tidy(ctx, epoch); err != nil {
+		return fmt.Errorf("give back what is not in hand: %w", err)
+	}
+	if _, err := e.Store.Recover(ctx, epoch, false); err != nil {
+		return fmt.Errorf("look after dead nodes: %w", err)
+	}
+	return nil
+}
+
+func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deployment) + "/" + w.Key }
+
+func (e *Engine) hold(w hub.Work, held bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if held {
+		e.hand[handle(w)] = true
+	} else {
+		delete(e.hand, handle(w))
+	}
+}
+
+// doubt notes that what the store answered was not heard: tidy finds out.
+func (e *Engine) doubt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unsure = true
+}
+
+// tidy gives back the rows that stand under our lease and that we do not carry. Only the loop that
+// claims calls it, so that no claim is under way.
+func (e *Engine) tidy(ctx context.Context, epoch int64) error {
+	e.mu.Lock()
+	unsure := e.unsure
+	e.unsure = false
+	e.mu.Unlock()
+	if !unsure {
+		return nil
+	}
+	n, err := e.Store.GiveBack(ctx, epoch, func(w hub.Work) bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.hand[handle(w)]
+	})
+	if err != nil {
+		e.doubt()
+		return err
+	}
+	if n > 0 {
+		e.Log.Warn("gave back rows whose claim or end was not heard of", "rows", n)
 	}
 	return nil
 }
 
 // claim takes as many rows as there are free hands.
-func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, error) {
+func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, error) {
 	hands := 0
 	for hands < e.Workers {
 		select {
@@ -174,26 +241,26 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, err
 	for range hands - len(list) {
 		free <- struct{}{}
 	}
-	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrFenced) {
-		e.Log.Error("claim", "error", err)
-	}
 	if errors.Is(err, store.ErrFenced) {
 		return nil, e.Join(ctx)
 	}
-	return list, nil
+	if err != nil {
+		e.doubt()
+	}
+	return list, err
 }
 
 // Claim takes up to n rows of work for this node.
-func (e *Engine) Claim(ctx context.Context, n int) ([]hub.Work, error) {
+func (e *Engine) Claim(ctx context.Context, n int) ([]store.Claim, error) {
 	e.mu.Lock()
 	epoch := e.epoch
 	e.mu.Unlock()
-	return e.Store.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
+	return e.Journal.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
 }
 
-// rest waits for a wake-up or a moment.
-func (e *Engine) rest(ctx context.Context) {
-	t := time.NewTimer(idle)
+// pause waits for a wake-up or a moment.
+func (e *Engine) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -221,10 +288,11 @@ func (e *Engine) leased() error {
 
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
 // be recorded because the lease is gone is left to the node that took over.
-func (e *Engine) Carry(ctx context.Context, w hub.Work) {
-	r := &run{e: e, ctx: ctx, work: w, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
+func (e *Engine) Carry(ctx context.Context, w store.Claim) {
+	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
 	err := r.guarded()
 	if err := r.end(err); err != nil && !errors.Is(err, store.ErrFenced) {
+		e.doubt()
 		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
 	}
 }
@@ -233,8 +301,7 @@ func (e *Engine) Carry(ctx context.Context, w hub.Work) {
 func (r *run) guarded() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &hub.Error{Kind: hub.Internal, Code: "engine.panic", Message: "The record made the engine stumble.", Hint: "Tell support; the other records are not affected.",
-				Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
+			err = stumbled(p)
 		}
 	}()
 	if r.work.Crashes >= store.MaxCrashes {
@@ -242,4 +309,9 @@ func (r *run) guarded() (err error) {
 			Hint: "Tell support before it is tried again."}
 	}
 	return r.carry()
+}
+
+func stumbled(p any) error {
+	return &hub.Error{Kind: hub.Internal, Code: "engine.panic", Message: "The record made the engine stumble.", Hint: "Tell support; the other records are not affected.",
+		Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
 }

@@ -13,9 +13,9 @@ import (
 	"net/http/httptest"
 	neturl "net/url"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +42,21 @@ type far struct {
 	hidden  bool   // search finds nothing yet
 	refuse  string // writes below this path are refused
 	hook    func(n int, when string) (status int, stop bool)
+	killed  chan struct{} // closed when the process has died
+	batches *batches      // takes many projects at once; nil: it does not
+}
+
+// on sets what happens at each call. A call of a process that was killed may still be under way.
+func (f *far) on(hook func(n int, when string) (status int, stop bool)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hook = hook
+}
+
+// die is the end of the process: whoever comes here never goes on, and nobody waits for it.
+func (f *far) die() {
+	close(f.killed)
+	select {}
 }
 
 func newFar() *far {
@@ -53,20 +68,23 @@ func newFar() *far {
 func (f *far) Send(ctx context.Context, method, url string, header map[string]string, body []byte, _ string) (int, http.Header, []byte, error) {
 	f.mu.Lock()
 	f.calls++
-	n := f.calls
+	n, hook := f.calls, f.hook
 	f.mu.Unlock()
-	if f.hook != nil {
-		if status, stop := f.hook(n, "before"); stop {
+	if hook != nil {
+		if status, stop := hook(n, "before"); stop {
 			return f.stopped(status)
 		}
 	}
 	if at, err := neturl.Parse(url); err != nil || method != "GET" && f.refuses(at.Path) {
 		return 400, http.Header{}, []byte(`{"message":"no"}`), err
 	}
+	if status, header, answer, err, ok := f.batch(url, body); ok {
+		return status, header, answer, err
+	}
 	rec := httptest.NewRecorder()
 	f.serve(rec, httptest.NewRequest(method, url, bytes.NewReader(body)))
-	if f.hook != nil {
-		if status, stop := f.hook(n, "after"); stop {
+	if hook != nil {
+		if status, stop := hook(n, "after"); stop {
 			return f.stopped(status)
 		}
 	}
@@ -75,8 +93,8 @@ func (f *far) Send(ctx context.Context, method, url string, header map[string]st
 
 func (f *far) stopped(status int) (int, http.Header, []byte, error) {
 	switch status {
-	case 0: // the process dies here: the goroutine ends without another word
-		runtime.Goexit()
+	case 0:
+		f.die()
 	case -1:
 		return 0, nil, nil, &hub.Error{Kind: hub.Uncertain, Code: "egress.lost", Message: "the answer was lost"}
 	}
@@ -123,8 +141,31 @@ type house struct {
 	far    *far
 	engine *engine.Engine
 	ingest *ingest.Ingest
-	ids    int
+	ids    atomic.Int64
 	conns  fs.FS // connectors; those of the comparisons unless a test brings its own
+	commit func(n int, when string) (stop bool)
+	gather time.Duration
+}
+
+// deadly is the journal of a process that can be told to die before or after its nth commit.
+type deadly struct {
+	h *house
+	*store.Journal
+	n atomic.Int32
+}
+
+func (d *deadly) Record(ctx context.Context, st store.Step) ([]string, error) {
+	n := int(d.n.Add(1))
+	d.at(n, "before")
+	busy, err := d.Journal.Record(ctx, st)
+	d.at(n, "after")
+	return busy, err
+}
+
+func (d *deadly) at(n int, when string) {
+	if d.h.commit != nil && d.h.commit(n, when) {
+		d.h.far.die()
+	}
 }
 
 func sub(t *testing.T, dir string) fs.FS {
@@ -171,8 +212,7 @@ func (h *house) apply() {
 }
 
 func (h *house) newID(prefix string) string {
-	h.ids++
-	return fmt.Sprintf("%s_%d_%d", prefix, h.clock.Now().UnixNano(), h.ids)
+	return fmt.Sprintf("%s_%d_%d", prefix, h.clock.Now().UnixNano(), h.ids.Add(1))
 }
 
 type noSessions struct{}
@@ -191,11 +231,12 @@ func (h *house) start() {
 	if err != nil {
 		h.Fatal(err)
 	}
-	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil })
-	client := remote.New(h.far, noSessions{}, h.clock.Now)
+	loader := engine.NewLoader(h.store, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, h.clock.Now)
+	client := remote.New(h.far, noSessions{}, nil, h.clock.Now)
+	h.far.killed = make(chan struct{})
 	journal := h.store.Journal()
-	h.engine = engine.New(engine.Options{Store: h.store, Journal: journal, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
-		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Lease: time.Hour, Sole: true, Name: "test"})
+	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
+		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: time.Hour, Sole: true, Name: "test"})
 	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
 	if err := h.engine.Join(context.Background()); err != nil {
 		h.Fatal(err)
@@ -221,7 +262,11 @@ func (h *house) drain() {
 		for _, w := range list {
 			done := make(chan struct{})
 			go func() { defer close(done); h.engine.Carry(context.Background(), w) }()
-			<-done
+			select {
+			case <-done:
+			case <-h.far.killed:
+				return
+			}
 		}
 		if len(list) > 0 {
 			continue
@@ -279,17 +324,37 @@ func TestAWonDealBecomesCustomerAndProject(t *testing.T) {
 	}
 }
 
-// TestStoppedAtEveryPoint kills the process before and after each call to the far side in turn and
-// starts it again: nothing is lost, nothing is there twice (N5).
+// TestStoppedAtEveryPoint kills the process before and after each call to the far side and each
+// durable point in turn and starts it again: nothing is lost, nothing is there twice (N5).
 func TestStoppedAtEveryPoint(t *testing.T) {
 	for _, when := range []string{"before", "after"} {
+		for n := 1; n <= 4; n++ {
+			t.Run(fmt.Sprintf("killed %s durable point %d", when, n), func(t *testing.T) {
+				h := newHouse(t)
+				reached := false
+				h.commit = func(commit int, at string) bool {
+					stop := commit == n && at == when
+					reached = reached || stop
+					return stop
+				}
+				h.win()
+				h.drain()
+				if !reached {
+					t.Fatal("there are fewer durable points than this")
+				}
+				h.commit = nil
+				h.start()
+				h.drain()
+				h.once()
+			})
+		}
 		for n := 1; n <= 5; n++ {
 			t.Run(fmt.Sprintf("killed %s call %d", when, n), func(t *testing.T) {
 				h := newHouse(t)
-				h.far.hook = func(call int, at string) (int, bool) { return 0, call == n && at == when }
+				h.far.on(func(call int, at string) (int, bool) { return 0, call == n && at == when })
 				h.win()
 				h.drain()
-				h.far.hook = nil
+				h.far.on(nil)
 				h.start()
 				h.drain()
 				h.once()
@@ -313,7 +378,7 @@ func TestLostAnswers(t *testing.T) {
 		for n := 1; n <= 5; n++ {
 			t.Run(fmt.Sprintf("%s, call %d", c.name, n), func(t *testing.T) {
 				h := newHouse(t)
-				h.far.hook = func(call int, at string) (int, bool) { return c.status, call == n && at == c.when }
+				h.far.on(func(call int, at string) (int, bool) { return c.status, call == n && at == c.when })
 				h.win()
 				h.drain()
 				h.once()
@@ -326,7 +391,7 @@ func TestLostAnswers(t *testing.T) {
 // that wait for each other's reads use up the very limit they wait for.
 func TestWaitingReadsNothingAgain(t *testing.T) {
 	h := newHouse(t)
-	h.far.hook = func(call int, at string) (int, bool) { return 429, call == 2 && at == "before" }
+	h.far.on(func(call int, at string) (int, bool) { return 429, call == 2 && at == "before" })
 	h.win()
 	h.drain()
 	h.once()

@@ -92,8 +92,8 @@ func (w *write) followUp(op *connector.FollowOp, item any) (*followUp, error) {
 		return nil, fmt.Errorf("%s: item: %w", op.Name, err)
 	}
 	r, hash := w.run, canonical.Hash(body)
-	key := hub.RecordIDFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash)
-	return &followUp{write: w, op: op, vars: w.followVars(item), intent: store.Write{OpKey: "op" + string(key)[3:], Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
+	key := hub.OpKeyFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash)
+	return &followUp{write: w, op: op, vars: w.followVars(item), intent: store.Write{OpKey: key, Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
 		Step: op.Spec.Step, Record: w.res.record.ID, Connection: w.end.Conn.ID, Operation: op.Name, Class: hub.WriteClass(op.Spec.Class), Hash: hash, Body: body, Started: r.e.Now()}}, nil
 }
 
@@ -117,7 +117,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return &pause{on: waitsOn(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
+		return &pause{on: store.WaitsOn(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
 	}
 	return f.send()
 }
@@ -140,15 +140,9 @@ func (f *followUp) resume(open *store.Write) error {
 
 // wanted reads what stands there and decides whether the follow-up is to be sent.
 func (f *followUp) wanted() (bool, error) {
-	found := map[string]any{}
-	for _, with := range f.op.With {
-		answer, err := f.run.call(f.end, with.Op, f.vars)
-		if err != nil {
-			return false, err
-		}
-		found[with.Name] = answer.Result
+	if err := f.run.reads(f.end, f.op.With, f.vars); err != nil {
+		return false, err
 	}
-	f.vars["found"] = found
 	if f.op.Needs != nil {
 		ok, err := f.op.Needs.True(f.vars)
 		if err != nil {
@@ -191,7 +185,7 @@ func (f *followUp) send() error {
 func (f *followUp) done() {
 	r, link := f.run, f.res.links[f.end.Role]
 	now := r.e.Now()
-	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: f.intent.OpKey, State: "done", Link: link, Ended: now})
+	r.pending.Close = append(r.pending.Close, r.outcome(f.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record." + f.op.Spec.Step,
 		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: string(f.intent.Body)})
 	r.writes++
@@ -206,7 +200,7 @@ func (f *followUp) refused(err error) error {
 	if e.Kind == hub.Uncertain {
 		state = "uncertain"
 	}
-	f.run.pending.Close = append(f.run.pending.Close, store.WriteDone{OpKey: f.intent.OpKey, State: state, Message: e.Message, Ended: f.run.e.Now()})
+	f.run.pending.Close = append(f.run.pending.Close, f.run.outcome(f.intent, state, e.Message, store.Link{}))
 	return err
 }
 

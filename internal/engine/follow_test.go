@@ -81,10 +81,10 @@ func TestFollowUpsStoppedAtEveryPoint(t *testing.T) {
 		}{{"killed before", "before", 0}, {"killed after", "after", 0}, {"answer lost", "after", -1}, {"request lost", "before", -1}} {
 			t.Run(fmt.Sprintf("%s call %d", c.name, n), func(t *testing.T) {
 				h := newHouseWith(t, withFollowUps(t, following))
-				h.far.hook = func(call int, at string) (int, bool) { return c.status, call == n && at == c.when }
+				h.far.on(func(call int, at string) (int, bool) { return c.status, call == n && at == c.when })
 				h.win()
 				h.drain()
-				h.far.hook = nil
+				h.far.on(nil)
 				h.start()
 				h.drain()
 				h.once()

@@ -26,6 +26,7 @@ type Loader struct {
 	store   *store.Store
 	catalog *catalog.Catalog
 	unseal  Unseal
+	now     func() time.Time
 
 	mu     sync.Mutex
 	newest map[string]int64
@@ -34,13 +35,18 @@ type Loader struct {
 }
 
 type openConn struct {
-	stamp int64
-	conn  *remote.Connection
+	stamp  int64
+	conn   *remote.Connection
+	looked time.Time // when it was last compared with the store
 }
 
+// fresh is how long an open connection is used before the store is asked whether it was changed, by
+// another node: in this process Forget says so at once.
+const fresh = time.Second
+
 // NewLoader makes a loader.
-func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal) *Loader {
-	return &Loader{store: s, catalog: c, unseal: unseal, newest: map[string]int64{}, flows: map[string]*Flow{}, conns: map[string]*openConn{}}
+func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal, now func() time.Time) *Loader {
+	return &Loader{store: s, catalog: c, unseal: unseal, now: now, newest: map[string]int64{}, flows: map[string]*Flow{}, conns: map[string]*openConn{}}
 }
 
 // Forget makes the loader look again which revision is newest and how connections stand; called
@@ -200,10 +206,20 @@ func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec 
 	return &End{Role: role, Conn: conn, Mappings: system.Mappings, Values: mapping.Values(spec.Values)}, nil
 }
 
+func (l *Loader) opened(tenant hub.TenantID, id hub.ConnectionID) *remote.Connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if open := l.conns[string(tenant)+"/"+string(id)]; open != nil && l.now().Sub(open.looked) < fresh {
+		return open.conn
+	}
+	return nil
+}
+
 // connection opens a connection once; a changed one is opened anew.
 func (l *Loader) connection(ctx context.Context, c store.Connection, system *catalog.System) (*remote.Connection, error) {
 	name := string(c.Tenant) + "/" + string(c.ID)
 	if open := l.conns[name]; open != nil && open.stamp == c.Updated.UnixMicro() {
+		open.looked = l.now()
 		return open.conn, nil
 	}
 	clear, err := l.unseal(ctx, c.Tenant, c.ID, c.Secret)
@@ -219,12 +235,15 @@ func (l *Loader) connection(ctx context.Context, c store.Connection, system *cat
 		return nil, fmt.Errorf("the settings of %s: %w", c.ID, err)
 	}
 	conn := &remote.Connection{Tenant: c.Tenant, ID: c.ID, Connector: system.Connector, Settings: settings, Secret: secret}
-	l.conns[name] = &openConn{c.Updated.UnixMicro(), conn}
+	l.conns[name] = &openConn{c.Updated.UnixMicro(), conn, l.now()}
 	return conn, nil
 }
 
 // Connection opens a tenant's connection, for webhooks and single calls.
 func (l *Loader) Connection(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID) (*remote.Connection, error) {
+	if conn := l.opened(tenant, id); conn != nil {
+		return conn, nil
+	}
 	c, err := l.store.Tenant(tenant).Connection(ctx, id)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"throughline/internal/canonical"
@@ -30,19 +31,21 @@ type run struct {
 	results map[string]*result // of the trigger and of steps, by name
 	vars    map[string]any     // the same, as expressions see them
 	pending store.Step         // what goes along with the next durable point
-	arrived []string           // what others may wait for
+	seen    []store.Record     // records as they were seen, kept when the run ends or pauses
+	fresh   bool               // the ledger knows nothing of the record yet, and so of none that is derived from it
 
 	class  hub.WriteClass // of the write under way
 	halted []halt         // the roles at which this run can do no more for now
 	label  string
-	calls  int
+	calls  atomic.Int32
 	writes int
 }
 
 // result is a canonical record in a run.
 type result struct {
-	record canonical.Record
-	links  map[string]store.Link // by role
+	record  canonical.Record
+	links   map[string]store.Link // by role
+	derived bool                  // from the triggering record, by this template
 }
 
 // errFiltered ends a run whose record the flow does not want.
@@ -100,10 +103,6 @@ func (r *run) load() error {
 	for name, v := range r.flow.Answers {
 		r.vars[name] = v
 	}
-	var err error
-	if r.event, err = r.tenant.Event(r.ctx, r.work.Event); err != nil {
-		return err
-	}
 	if r.event == nil {
 		return fmt.Errorf("event %s of %s is gone", r.work.Event, r.work.Key)
 	}
@@ -134,6 +133,7 @@ func (r *run) trigger() error {
 	if err != nil {
 		return err
 	}
+	r.fresh = !r.resumed && len(r.pending.Links) > 0
 	r.label = r.flow.Schemas.Schema(rec.record.Type).LabelOf(rec.record)
 	r.keep("record", rec)
 	r.keep(rec.record.Type, rec)
@@ -162,11 +162,14 @@ func (r *run) vendorRecord(end *End, key hub.RecordKey, carried []byte) (any, er
 	if err != nil {
 		return nil, err
 	}
+	r.inputs[key.String()] = x
+	if len(carried) > 0 {
+		return x, nil // the event keeps it
+	}
 	payload, err := exact.AppendJSON(nil, x)
 	if err != nil {
 		return nil, err
 	}
-	r.inputs[key.String()] = x
 	r.pending.Inputs = append(r.pending.Inputs, store.Input{Run: r.work.Run, Key: key.String(), Payload: payload})
 	return x, nil
 }
@@ -199,8 +202,25 @@ func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Ans
 	if err := r.e.leased(); err != nil {
 		return nil, err
 	}
-	r.calls++
+	r.calls.Add(1)
 	return r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+}
+
+// reads makes the calls that come before a write; what they give is found.NAME.
+func (r *run) reads(end *End, with []connector.NamedOp, vars remote.Vars) error {
+	if len(with) == 0 {
+		return nil
+	}
+	found := map[string]any{}
+	for _, w := range with {
+		answer, err := r.call(end, w.Op, vars)
+		if err != nil {
+			return err
+		}
+		found[w.Name] = answer.Result
+	}
+	vars["found"] = found
+	return nil
 }
 
 // read makes the canonical record of a vendor's record and says who it and those it refers to are.
@@ -252,14 +272,21 @@ func (r *run) identified(key hub.RecordKey) (hub.RecordID, error) {
 	return link.Record, nil
 }
 
-// remember keeps a record as it is now with the next durable point.
+// remember keeps a record as it is now for the run's end: until then nobody asks for it.
 func (r *run) remember(res *result) error {
 	fields, err := canonical.Encode(res.record.Fields)
 	if err != nil {
 		return err
 	}
 	label := r.flow.Schemas.Schema(res.record.Type).LabelOf(res.record)
-	r.pending.Records = append(r.pending.Records, store.Record{ID: res.record.ID, Type: res.record.Type, Label: label, Fields: fields, Updated: r.e.Now()})
+	now := store.Record{ID: res.record.ID, Type: res.record.Type, Label: label, Fields: fields, Updated: r.e.Now()}
+	for i := range r.seen {
+		if r.seen[i].ID == now.ID {
+			r.seen[i] = now
+			return nil
+		}
+	}
+	r.seen = append(r.seen, now)
 	return nil
 }
 
@@ -299,7 +326,7 @@ func (r *run) end(err error) error {
 	case errors.As(err, &p):
 		return r.setAside(*p)
 	case errors.As(err, &missing):
-		return r.setAside(pause{on: waitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."})
+		return r.setAside(pause{on: store.WaitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."})
 	}
 	return r.failed(err)
 }
@@ -326,19 +353,23 @@ func (r *run) failed(err error) error {
 func (r *run) setAside(p pause) error {
 	w := r.work
 	w.Reason, w.WaitsOn, w.Due = p.reason, p.on, p.until
-	w.State = hub.Later
-	if p.on != "" {
-		w.State, w.Due = hub.Waiting, r.e.Now()
+	switch now := r.e.Now(); {
+	case p.on != "":
+		w.State, w.Due = hub.Waiting, now
+	case p.until.After(now):
+		w.State = hub.Later
+	default:
+		w.State, w.Due = hub.Ready, now
 	}
-	r.pending.Defer = &store.Defer{Work: w}
+	r.pending.Defer, r.pending.Records = &store.Defer{Work: w}, r.seen
 	_, err := r.commit()
 	return err
 }
 
 func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 	now := r.e.Now()
-	f := &store.Finish{Work: r.work, Releases: r.arrived, Run: store.Run{Tenant: r.work.Tenant, ID: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
-		Event: r.work.Event, Revision: r.work.Revision, Outcome: o, Label: r.label, Calls: r.calls, Accepted: r.started, Ended: now}}
+	f := &store.Finish{Work: r.work, Run: store.Run{Tenant: r.work.Tenant, ID: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
+		Event: r.work.Event, Revision: r.work.Revision, Outcome: o, Label: r.label, Calls: int(r.calls.Load()), Accepted: r.started, Ended: now}}
 	if r.event != nil {
 		f.Run.Accepted = r.event.Received
 	}
@@ -346,7 +377,7 @@ func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 		f.Run.Code, f.Run.Message = e.Code, e.Message
 		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field, Label: r.label, Opened: now}
 	}
-	r.pending.Finish = f
+	r.pending.Finish, r.pending.Records = f, r.seen
 	_, err := r.commit()
 	return err
 }
@@ -358,5 +389,3 @@ func (r *run) commit() (busy []string, err error) {
 	r.pending = store.Step{}
 	return r.e.Journal.Record(r.ctx, st)
 }
-
-func waitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }

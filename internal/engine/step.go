@@ -263,12 +263,28 @@ func (r *run) writeStep(p *workflow.Plan) error {
 	return nil
 }
 
+// writeAll brings a record to each role's far side. Their intents are one durable point and their
+// calls leave together: none waits for another.
 func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
+	var list []*write
 	for _, role := range p.To {
 		if r.flow.skips(role, p.Record) || r.lacks([]string{role}) {
 			continue
 		}
-		if err := r.apart(role, r.write(p, r.flow.Roles[role], res)); err != nil {
+		w, err := r.prepare(p, r.flow.Roles[role], res)
+		if err := r.apart(role, err); err != nil {
+			return err
+		}
+		if w != nil {
+			list = append(list, w)
+		}
+	}
+	if err := r.open(list); err != nil {
+		return err
+	}
+	transmit(list)
+	for _, w := range list {
+		if err := r.apart(w.end.Role, w.conclude()); err != nil {
 			return err
 		}
 	}
@@ -283,13 +299,14 @@ func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
 func (r *run) compose(p *workflow.Plan, name, item string) (*result, error) {
 	res := &result{links: map[string]store.Link{}, record: canonical.Record{Type: p.Record, Fields: map[string]any{}}}
 	if earlier := r.results[name]; name != "" && earlier != nil {
-		res.links = earlier.links
+		res.links, res.derived = earlier.links, earlier.derived
 		res.record.ID = earlier.record.ID
 		for k, v := range earlier.record.Fields {
 			res.record.Fields[k] = v
 		}
 	} else {
-		res.record.ID = hub.RecordIDFor(r.work.Tenant, string(r.results["record"].record.ID), p.Name, item)
+		res.derived = true
+		res.record.ID = r.results["record"].record.ID.Derive(r.work.Tenant, p.Name, item)
 	}
 	for _, f := range p.Set {
 		v, err := r.field(f)

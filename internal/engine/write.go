@@ -2,6 +2,9 @@ package engine
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"throughline/internal/canonical"
@@ -24,36 +27,60 @@ type write struct {
 	op     *connector.Op
 	fields map[string]any // in the vendor's shape
 	intent store.Write
+	busy   bool              // the intent was not opened: another write is under way
+	answer *connector.Answer // what the call gave
+	id     string            // or what a batch gave
+	err    error
 }
 
-// write brings a record to a far side, once, and then what belongs to a new record there. What
-// stands there already by the same hash costs no call. A write whose outcome is not known from an
-// earlier attempt is settled first.
-func (r *run) write(p *workflow.Plan, end *End, res *result) error {
-	w, err := r.prepare(p, end, res)
-	if err != nil {
-		return err
-	}
-	fresh := w.link == nil
-	if w.op != nil {
-		if err := w.once(); err != nil {
-			return err
+// open makes the intents durable before a call leaves us (R3). What stands over there already by
+// the same hash has none; one that cannot be opened is settled later.
+func (r *run) open(list []*write) error {
+	for _, w := range list {
+		if w.op != nil {
+			r.pending.Open = append(r.pending.Open, w.intent)
 		}
 	}
-	return w.follow(fresh)
+	if len(r.pending.Open) == 0 {
+		return nil
+	}
+	busy, err := r.commit()
+	for _, w := range list {
+		w.busy = slices.Contains(busy, w.intent.OpKey)
+	}
+	return err
 }
 
-// once makes the intent durable before the call leaves us (R3).
-func (w *write) once() error {
-	w.run.pending.Open = []store.Write{w.intent}
-	busy, err := w.run.commit()
+// transmit sends the writes that were opened, side by side.
+func transmit(list []*write) {
+	var calls sync.WaitGroup
+	last := len(list) - 1
+	for i, w := range list {
+		switch {
+		case w.op == nil || w.busy:
+		case i == last:
+			w.transmit() // the last one needs no goroutine of its own
+		default:
+			calls.Go(w.transmit)
+		}
+	}
+	calls.Wait()
+}
+
+// conclude notes what came of a write, and sends what belongs to a new record there. One whose
+// outcome is not known from an earlier attempt is settled first.
+func (w *write) conclude() (err error) {
+	switch {
+	case w.op == nil:
+	case w.busy:
+		err = w.settle()
+	default:
+		err = w.received()
+	}
 	if err != nil {
 		return err
 	}
-	if len(busy) > 0 {
-		return w.settle()
-	}
-	return w.send()
+	return w.follow(w.link == nil)
 }
 
 // prepare maps the record and decides between create and update; the write has no operation where
@@ -95,9 +122,11 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 
 // linkIn is how the record is known in a far side: by this run's own doing, or by the ledger.
 func (r *run) linkIn(end *End, res *result) (*store.Link, error) {
-	link, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
-	if err != nil || link != nil {
-		return link, err
+	if !r.fresh || !res.derived {
+		link, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
+		if err != nil || link != nil {
+			return link, err
+		}
 	}
 	if l, ok := res.links[end.Role]; ok && l.ExternalID != "" {
 		return &l, nil
@@ -125,46 +154,85 @@ func (r *run) intent(p *workflow.Plan, w *write, hash string, body []byte) store
 	if w.link != nil {
 		writes = w.link.Writes
 	}
-	key := string(hub.RecordIDFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), w.op.Name, hash, fmt.Sprint(writes)))
-	return store.Write{OpKey: "op" + key[3:], Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key, Step: p.Name, Record: w.res.record.ID,
+	key := hub.OpKeyFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), w.op.Name, hash, strconv.FormatInt(writes, 10))
+	return store.Write{Creates: w.link == nil, OpKey: key, Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key, Step: p.Name, Record: w.res.record.ID,
 		Connection: w.end.Conn.ID, Operation: w.op.Name, Class: hub.WriteClass(w.op.Write.Class), Hash: hash, Body: body, Started: r.e.Now()}
 }
 
 // send makes the call and notes what came of it. The outcome is recorded with the run's next
 // durable point; a crash before it is a lost answer like any other.
 func (w *write) send() error {
-	r := w.run
+	w.alone()
+	return w.received()
+}
+
+// transmit makes the call, together with other runs' where the far side takes many at once. It
+// touches nothing but its own write, so that several can be under way.
+func (w *write) transmit() {
+	if w.op.Batch != nil && w.run.e.gather.wait > 0 {
+		w.run.e.gather.add(w)
+		return
+	}
+	w.alone()
+}
+
+// alone makes the call for this record only.
+func (w *write) alone() {
+	defer func() {
+		if p := recover(); p != nil { // it may run in a goroutine of its own, where nobody else would catch it
+			w.err = stumbled(p)
+		}
+	}()
 	vars := remote.Vars{"fields": w.fields, "marker": w.res.record.ID.Marker(), "key": w.intent.OpKey, "record": w.res.record.Fields}
 	if w.link != nil {
 		vars["id"] = w.link.ExternalID
 	}
+	if w.err = w.run.reads(w.end, w.op.With, vars); w.err == nil {
+		w.answer, w.err = w.run.call(w.end, w.op, vars)
+	}
+}
+
+func (w *write) received() error {
+	r := w.run
 	r.class = w.intent.Class
-	answer, err := r.call(w.end, w.op, vars)
-	if err != nil {
-		return w.refused(err)
+	if w.err != nil {
+		return w.refused(w.err)
 	}
 	r.class = ""
-	return w.done(answer.Result)
+	if w.id != "" {
+		return w.made(nil, w.id)
+	}
+	return w.done(w.answer.Result)
 }
 
 // done notes a completed write. X is the vendor's record as it answered, as far as it did.
-func (w *write) done(x any) error {
+func (w *write) done(x any) error { return w.made(x, "") }
+
+// made is done for a record of which a batch told the id only.
+func (w *write) made(x any, id string) error {
 	r := w.run
 	link, err := w.newLink(x)
 	if err != nil {
 		return err
 	}
+	if id != "" && w.link == nil {
+		link.ExternalID = id
+	}
 	if link.ExternalID == "" {
 		return &hub.Error{Kind: hub.Uncertain, Code: "write.no_id", Message: fmt.Sprintf("%s answered without saying which record it made.", w.op.Name), Hint: "Look for it there before it is sent again."}
 	}
 	now := r.e.Now()
-	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: "done", Link: link, Ended: now})
+	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record.written",
 		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
-	r.arrived = append(r.arrived, waitsOn(link.Connection, link.Record))
 	r.writes++
 	w.res.links[w.end.Role] = link
 	return nil
+}
+
+// outcome is what became of an intent.
+func (r *run) outcome(in store.Write, state, message string, link store.Link) store.WriteDone {
+	return store.WriteDone{OpKey: in.OpKey, Record: in.Record, Connection: in.Connection, State: state, Message: message, Link: link, Ended: r.e.Now()}
 }
 
 func (w *write) newLink(x any) (store.Link, error) {
@@ -214,7 +282,7 @@ func (w *write) refused(err error) error {
 	if e.Kind == hub.Uncertain {
 		state = "uncertain"
 	}
-	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: state, Message: e.Message, Ended: r.e.Now()})
+	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, state, e.Message, store.Link{}))
 	return err
 }
 
@@ -230,7 +298,7 @@ func (w *write) settle() error {
 		return &pause{until: r.e.Now(), reason: "Another flow has just written this record."}
 	}
 	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
-		return &pause{on: waitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
+		return &pause{on: store.WaitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
 	}
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
@@ -292,7 +360,7 @@ func (w *write) search(open *store.Write) error {
 func (w *write) resend() error {
 	r := w.run
 	w.intent.Started = r.e.Now()
-	r.pending.Close = append(r.pending.Close, store.WriteDone{OpKey: w.intent.OpKey, State: "refused", Message: "was never made", Ended: r.e.Now()})
+	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "refused", "was never made", store.Link{}))
 	r.pending.Open = []store.Write{w.intent}
 	busy, err := r.commit()
 	if err != nil {

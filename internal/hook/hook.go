@@ -1,10 +1,14 @@
 // Package hook is the door for webhooks: it reads a delivery whole, hands it to package ingest, and
 // answers. A 2xx is sent only for what is stored (R1).
+//
+// A stranger learns nothing here: an address that is not there, one of another customer and a wrong
+// signature get the same answer. What was wrong stands in the log.
 package hook
 
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -13,51 +17,102 @@ import (
 	"throughline/internal/ingest"
 )
 
-const maxBody = 10 << 20
+const (
+	maxBody = 10 << 20
+	maxHeld = 256 << 20 // of all deliveries in hand together: a signature is checked over the whole body
+)
 
 var statuses = map[hub.Kind]int{
-	hub.Invalid: http.StatusUnprocessableEntity, hub.NotFound: http.StatusNotFound, hub.Unauthenticated: http.StatusUnauthorized,
+	hub.Invalid: http.StatusUnprocessableEntity, hub.NotFound: http.StatusUnauthorized, hub.Unauthenticated: http.StatusUnauthorized,
 	hub.Unavailable: http.StatusServiceUnavailable, hub.Throttled: http.StatusTooManyRequests,
+}
+
+type door struct {
+	ingest   *ingest.Ingest
+	external string
+	log      *slog.Logger
+	held     budget
 }
 
 // Handler serves POST /hooks/{customer}/{connection}. External is the address under which vendors
 // reach us ("https://hooks.partner.example"): some sign it.
-func Handler(in *ingest.Ingest, external string) http.Handler {
+func Handler(in *ingest.Ingest, external string, log *slog.Logger) http.Handler {
+	d := &door{ingest: in, external: external, log: log, held: budget{left: maxHeld}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /hooks/{customer}/{connection}", func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
-			var large *http.MaxBytesError
-			if errors.As(err, &large) {
-				http.Error(w, "The delivery is larger than 10 MB.", http.StatusRequestEntityTooLarge)
-				return
-			}
-			http.Error(w, "The delivery did not arrive whole.", http.StatusBadRequest)
-			return
-		}
-		d := connector.Delivery{Method: r.Method, URL: external + r.URL.RequestURI(), Header: r.Header, Body: body}
-		_, err = in.Accept(r.Context(), hub.TenantID(r.PathValue("customer")), hub.ConnectionID(r.PathValue("connection")), d)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-	})
+	mux.HandleFunc("POST /hooks/{customer}/{connection}", d.deliver)
 	return mux
 }
 
-// refuse answers without detail: a stranger learns nothing here.
+func (d *door) deliver(w http.ResponseWriter, r *http.Request) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		http.Error(w, "Send the delivery without Content-Encoding.", http.StatusUnsupportedMediaType)
+		return
+	}
+	size := r.ContentLength
+	if size > maxBody {
+		tooLarge(w)
+		return
+	}
+	if size < 0 {
+		size = maxBody // it does not say
+	}
+	if !d.held.take(size) {
+		later(w, http.StatusServiceUnavailable, nil)
+		return
+	}
+	defer d.held.give(size)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		broken(w, err)
+		return
+	}
+	d.accept(w, r, body)
+}
+
+func (d *door) accept(w http.ResponseWriter, r *http.Request, body []byte) {
+	tenant, connection := hub.TenantID(r.PathValue("customer")), hub.ConnectionID(r.PathValue("connection"))
+	_, err := d.ingest.Accept(r.Context(), tenant, connection, connector.Delivery{Method: r.Method, URL: d.external + r.URL.RequestURI(), Header: r.Header, Body: body})
+	if err != nil {
+		d.log.Warn("refused a delivery", "customer", tenant, "connection", connection, "bytes", len(body), "error", err)
+		refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func broken(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		tooLarge(w)
+		return
+	}
+	http.Error(w, "The delivery did not arrive whole.", http.StatusBadRequest)
+}
+
+func tooLarge(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close") // what is still on its way is not read
+	http.Error(w, "The delivery is larger than 10 MB.", http.StatusRequestEntityTooLarge)
+}
+
+// refuse answers without detail.
 func refuse(w http.ResponseWriter, err error) {
 	status, ok := statuses[hub.KindOf(err)]
 	if !ok {
 		status = http.StatusServiceUnavailable // not stored: the sender shall send again
 	}
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		after := 5
-		if e := hub.AsError(err); e != nil && e.After > 0 {
-			after = int(e.After.Seconds()) + 1
-		}
-		w.Header().Set("Retry-After", strconv.Itoa(after))
+		later(w, status, err)
+		return
 	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// later asks the sender to send again.
+func later(w http.ResponseWriter, status int, err error) {
+	after := 5
+	if e := hub.AsError(err); e != nil && e.After > 0 {
+		after = int(e.After.Seconds()) + 1
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(after))
 	http.Error(w, http.StatusText(status), status)
 }

@@ -40,12 +40,34 @@ func ParseRecordKey(s string) (RecordKey, bool) {
 // RecordIDFor derives the canonical ID of a record from what it came from. The same deal gives the
 // same project in every run, so a second run finds what the first one made.
 func RecordIDFor(tenant TenantID, parts ...string) RecordID {
-	return RecordID("rec_" + digest(string(tenant), parts...)[:26])
+	return RecordID("rec_" + digest(string(tenant), parts...)[:rootLength+ownLength])
+}
+
+// Derive is the ID of a record that comes from this one. Both begin alike: what is made of one deal
+// lies together in the store, and is written to disk together.
+func (r RecordID) Derive(tenant TenantID, parts ...string) RecordID {
+	own := digest(string(tenant), append([]string{string(r)}, parts...)...)
+	return r[:len("rec_")+rootLength] + RecordID(own[:ownLength])
+}
+
+const (
+	rootLength = 10 // shared by a record and those derived from it
+	ownLength  = 16 // 80 bits that are its own
+)
+
+// EventIDFor derives an event's ID from what makes it unique, so that a repeat has the same.
+func EventIDFor(tenant TenantID, parts ...string) EventID {
+	return EventID("evt_" + digest(string(tenant), parts...)[:26])
+}
+
+// OpKeyFor derives the key of a write, the same in every attempt.
+func OpKeyFor(tenant TenantID, parts ...string) string {
+	return "op_" + digest(string(tenant), parts...)[:26]
 }
 
 // Marker is what we leave in a vendor's record so that it can be found again (write class S): short,
 // lower case, letters first, and naming nobody.
-func (r RecordID) Marker() string { return "k" + strings.TrimPrefix(string(r), "rec_")[:15] }
+func (r RecordID) Marker() string { return "k" + string(r[max(0, len(r)-ownLength+1):]) }
 
 func digest(first string, parts ...string) string {
 	h := sha256.New()
@@ -107,7 +129,6 @@ type Event struct {
 	ID       EventID
 	Tenant   TenantID
 	Key      RecordKey
-	Dedupe   string // repeats of it are dropped, per connection
 	Version  int64  // the vendor's order of versions of this record; 0 = unknown
 	Payload  []byte // JSON; empty where the event carries only an id
 	Source   string // webhook, poll, api, backfill, retry
@@ -132,4 +153,5 @@ type Work struct {
 	Epoch      int64   // who holds it
 	Attempts   int     // failed attempts of this run
 	Crashes    int     // times the process died with it
+	Parked     bool    // an exception of an earlier run may be open
 }

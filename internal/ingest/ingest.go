@@ -78,18 +78,17 @@ func (in *Ingest) Accept(ctx context.Context, tenant hub.TenantID, id hub.Connec
 
 // arrival is the event with the deployments that want it.
 func (in *Ingest) arrival(tenant hub.TenantID, id hub.ConnectionID, a connector.Arrived, flows []*engine.Flow, source string, lane hub.Lane) (store.Arrival, error) {
-	e := hub.Event{ID: hub.EventID(in.newID("evt")), Tenant: tenant, Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: a.ID},
-		Dedupe: a.Dedupe, Version: a.Version, Source: source, Received: in.now()}
+	e := hub.Event{Tenant: tenant, Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: a.ID}, Version: a.Version, Source: source, Received: in.now()}
+	if a.Dedupe == "" {
+		e.ID = hub.EventID(in.newID("evt")) // the vendor marks no repeats: the hash of what is written will
+	} else {
+		e.ID = hub.EventIDFor(tenant, string(id), a.Kind.Name, a.ID, a.Dedupe)
+	}
 	if a.Payload != nil {
 		var err error
 		if e.Payload, err = exact.AppendJSON(nil, a.Payload); err != nil {
 			return store.Arrival{}, err
 		}
-	}
-	if e.Dedupe == "" {
-		e.Dedupe = string(e.ID) // the vendor marks no repeats: the hash of what is written will
-	} else {
-		e.Dedupe = a.Kind.Name + "/" + a.ID + "/" + e.Dedupe
 	}
 	out := store.Arrival{Event: e, Lane: lane, RunID: func() hub.RunID { return hub.RunID(in.newID("run")) }}
 	for _, f := range flows {

@@ -8,7 +8,6 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"throughline/internal/connector"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 )
 
@@ -46,7 +46,7 @@ type Connection struct {
 	session map[string]any
 	version int64
 	loaded  bool
-	limits  *buckets
+	limits  *limits
 	breaker breaker
 }
 
@@ -54,12 +54,13 @@ type Connection struct {
 type Client struct {
 	send     Sender
 	sessions Sessions
+	budgets  Budgets
 	now      func() time.Time
 }
 
-// New makes a client.
-func New(send Sender, sessions Sessions, now func() time.Time) *Client {
-	return &Client{send: send, sessions: sessions, now: now}
+// New makes a client. Budgets is nil where this process is the only one.
+func New(send Sender, sessions Sessions, budgets Budgets, now func() time.Time) *Client {
+	return &Client{send: send, sessions: sessions, budgets: budgets, now: now}
 }
 
 // Vars are the variables of a call's expressions (docs/connectors.md); settings are added.
@@ -72,13 +73,19 @@ func (c *Client) Call(ctx context.Context, conn *Connection, op *connector.Op, v
 	if err := conn.breaker.allow(now); err != nil {
 		return nil, err
 	}
-	if wait := conn.buckets(now).take(op.Class, now); wait > 0 {
+	wait, err := c.take(ctx, conn, op.Class)
+	if err != nil {
+		return nil, &hub.Error{Kind: hub.Unavailable, Code: "limit.unknown", Message: "How much of the connection's limit is left cannot be read.", Err: err}
+	}
+	if wait > 0 {
 		return nil, &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The connection's limit is used up for now.", After: wait}
 	}
 	answer, err := c.authorised(ctx, conn, op, vars)
 	conn.breaker.saw(err, c.now())
 	if e := hub.AsError(err); e != nil && e.Kind == hub.Throttled {
-		conn.buckets(now).hold(op.Class, c.now().Add(max(e.After, time.Second)))
+		if held := c.hold(ctx, conn, op.Class, max(e.After, time.Second)); held != nil {
+			return answer, errors.Join(err, held) // the other nodes find out by themselves
+		}
 	}
 	return answer, err
 }
@@ -227,14 +234,16 @@ func loginFailed(err error) error {
 		Hint: "Check the connection's credentials, then retry.", Err: err}
 }
 
-// JSON is a session or a secret from its sealed text.
+// JSON is a session or a secret from its sealed text. Numbers stay as they are written: account
+// numbers are longer than a float.
 func JSON(data []byte) (map[string]any, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, errors.New("not a JSON object")
+	v, err := exact.DecodeJSON(data)
+	m, is := v.(map[string]any)
+	if err != nil || !is {
+		return nil, errors.New("not a JSON object") // without the cause, which might show what is secret
 	}
 	return m, nil
 }

@@ -15,11 +15,14 @@ import (
 	"throughline/internal/hub"
 )
 
-// Keys keeps the tenants' sealed data keys; nil where a tenant has none yet. PutTenantKey replaces
-// the key that is there, so over several processes a tenant's first secret must be sealed by one.
+// Keys keeps the tenants' sealed data keys.
 type Keys interface {
+	// TenantKey reads a tenant's key; nil where it has none yet.
 	TenantKey(ctx context.Context, tenant string) ([]byte, error)
+	// PutTenantKey keeps a tenant's first key; one that is there stays.
 	PutTenantKey(ctx context.Context, tenant string, wrapped []byte) error
+	// ReplaceTenantKey keeps a key in place of the old one, unless that was replaced meanwhile.
+	ReplaceTenantKey(ctx context.Context, tenant string, old, wrapped []byte) (done bool, err error)
 }
 
 // Box seals and opens.
@@ -89,7 +92,15 @@ func (b *Box) Rewrap(ctx context.Context, tenant string) (bool, error) {
 	if err != nil || by == 0 {
 		return false, err
 	}
-	return true, b.keep(ctx, tenant, key)
+	anew, err := b.wrap(tenant, key)
+	if err != nil {
+		return false, err
+	}
+	done, err := b.keys.ReplaceTenantKey(ctx, tenant, wrapped, anew)
+	if err != nil {
+		return false, fmt.Errorf("replace the key of %s: %w", tenant, err)
+	}
+	return done, nil // false: another process has just done it
 }
 
 func unreadable(err error) error {
@@ -149,7 +160,7 @@ func (b *Box) newTenantKey(ctx context.Context, tenant string) (*subtle.AESGCM, 
 }
 
 func (b *Box) keep(ctx context.Context, tenant string, key []byte) error {
-	wrapped, err := b.masters[0].Encrypt(key, bound(tenant, "key"))
+	wrapped, err := b.wrap(tenant, key)
 	if err != nil {
 		return err
 	}
@@ -157,4 +168,8 @@ func (b *Box) keep(ctx context.Context, tenant string, key []byte) error {
 		return fmt.Errorf("keep the key of %s: %w", tenant, err)
 	}
 	return nil
+}
+
+func (b *Box) wrap(tenant string, key []byte) ([]byte, error) {
+	return b.masters[0].Encrypt(key, bound(tenant, "key"))
 }

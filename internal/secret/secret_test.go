@@ -19,7 +19,7 @@ import (
 	"throughline/internal/secret"
 )
 
-// keys is a store of sealed keys, which replaces what is there as the real one does.
+// keys is a store of sealed keys, which keeps the first one as the real one does.
 type keys struct {
 	mu   sync.Mutex
 	held map[string][]byte
@@ -36,8 +36,61 @@ func (k *keys) TenantKey(_ context.Context, t string) ([]byte, error) {
 func (k *keys) PutTenantKey(_ context.Context, t string, w []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.held[t] = w
+	if k.held[t] == nil {
+		k.held[t] = w
+	}
 	return nil
+}
+
+func (k *keys) ReplaceTenantKey(_ context.Context, t string, old, w []byte) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !bytes.Equal(k.held[t], old) {
+		return false, nil
+	}
+	k.held[t] = w
+	return true, nil
+}
+
+// TestTwoNodesSealATenantsFirstSecret lets both look for a key before either has kept one.
+func TestTwoNodesSealATenantsFirstSecret(t *testing.T) {
+	ctx, k := context.Background(), newKeys()
+	both := &meeting{keys: k, come: make(chan struct{}, 4), proceed: make(chan struct{})}
+	boxes, sealed := [2]*secret.Box{}, [2][]byte{}
+	var wait sync.WaitGroup
+	for i := range boxes {
+		var err error
+		if boxes[i], err = secret.NewBox(bytes.Repeat([]byte{1}, 32), both); err != nil {
+			t.Fatal(err)
+		}
+		wait.Go(func() {
+			var err error
+			if sealed[i], err = boxes[i].Seal(ctx, "t1", fmt.Sprint("crm", i), []byte("hunter2")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-both.come
+	<-both.come
+	close(both.proceed)
+	wait.Wait()
+	for i := range boxes {
+		if clear, err := boxes[1-i].Open(ctx, "t1", fmt.Sprint("crm", i), sealed[i]); err != nil || string(clear) != "hunter2" {
+			t.Errorf("node %d's secret, opened by the other: %q, %v", i, clear, err)
+		}
+	}
+}
+
+// meeting holds up the keeping of a key until both nodes have come to it.
+type meeting struct {
+	*keys
+	come, proceed chan struct{}
+}
+
+func (m *meeting) PutTenantKey(ctx context.Context, t string, w []byte) error {
+	m.come <- struct{}{}
+	<-m.proceed
+	return m.keys.PutTenantKey(ctx, t, w)
 }
 
 func box(t *testing.T, master byte, k *keys) *secret.Box {

@@ -16,45 +16,47 @@ type Arrival struct {
 	RunID       func() hub.RunID // for the outcome of an event that a newer one overtakes
 }
 
-// accept stores arrivals and puts them to work; it says which were new. An event that joins one
-// still waiting takes its place if it is newer (R4); the older one is superseded.
-func (s *Store) accept(ctx context.Context, t tx, list []Arrival) (fresh []bool, err error) {
-	fresh, err = s.storeEvents(ctx, t, list)
-	if err != nil {
-		return nil, err
-	}
-	for i, a := range list {
-		if !fresh[i] {
-			continue
+// accept stores the arrivals of a commit and puts them to work; it says of each which were new. An
+// event that joins one still waiting takes its place if it is newer (R4); the older one is superseded.
+func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
+	var args [][]any
+	for _, e := range batch {
+		for _, a := range e.arrivals() {
+			v := a.Event
+			args = append(args, []any{v.Tenant, v.ID, v.Key.Connection, v.Key.String(), v.Version, v.Payload, v.Source, micros(v.Received)})
 		}
-		for _, d := range a.Deployments {
-			if err := s.enqueue(ctx, t, a, d); err != nil {
-				return nil, err
+	}
+	const q = `
+		INSERT INTO event (tenant, id, connection, record_key, version, payload, source, received_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, id) DO NOTHING`
+	n, err := t.each(ctx, q, args)
+	if err != nil {
+		return err
+	}
+	for _, e := range batch {
+		e.fresh = nil
+		for _, a := range e.arrivals() {
+			e.fresh = append(e.fresh, n[0] == 1)
+			n = n[1:]
+			if err := s.enqueueAll(ctx, t, a, e.fresh[len(e.fresh)-1]); err != nil {
+				return err
 			}
 		}
 	}
-	return fresh, nil
+	return nil
 }
 
-func (s *Store) storeEvents(ctx context.Context, t tx, list []Arrival) ([]bool, error) {
-	const q = `
-		INSERT INTO event (tenant, id, connection, record_key, dedupe, version, payload, source, received_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (tenant, connection, dedupe) DO NOTHING`
-	args := make([][]any, len(list))
-	for i, a := range list {
-		e := a.Event
-		args[i] = []any{e.Tenant, e.ID, e.Key.Connection, e.Key.String(), e.Dedupe, e.Version, e.Payload, e.Source, micros(e.Received)}
+func (s *Store) enqueueAll(ctx context.Context, t tx, a Arrival, fresh bool) error {
+	if !fresh {
+		return nil
 	}
-	n, err := t.each(ctx, q, args)
-	if err != nil {
-		return nil, err
+	for _, d := range a.Deployments {
+		if err := s.enqueue(ctx, t, a, d); err != nil {
+			return err
+		}
 	}
-	fresh := make([]bool, len(list))
-	for i := range n {
-		fresh[i] = n[i] == 1
-	}
-	return fresh, nil
+	return nil
 }
 
 // enqueue makes or changes the one row of work of a record in a deployment.
@@ -110,12 +112,12 @@ func (s *Store) supersede(ctx context.Context, t tx, a Arrival, d hub.Deployment
 		Outcome: hub.Superseded, Message: "A newer event on the same record took its place.", Accepted: a.Event.Received, Ended: a.Event.Received})
 }
 
-const workColumns = `tenant, deployment, record_key, state, lane, due_at, reason, waits_on, event, version, next_event, run, revision, epoch, attempts, crashes`
+const workColumns = `tenant, deployment, record_key, state, lane, due_at, reason, waits_on, event, version, next_event, run, revision, epoch, attempts, crashes, parked`
 
 func scanWork(r rows, w *hub.Work) error {
-	var due int64
-	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch, &w.Attempts, &w.Crashes)
-	w.Due = instant(due)
+	var due, parked int64
+	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch, &w.Attempts, &w.Crashes, &parked)
+	w.Due, w.Parked = instant(due), parked != 0
 	return err
 }
 
@@ -147,10 +149,19 @@ type Run struct {
 }
 
 func insertRun(ctx context.Context, t tx, r Run) error {
+	return insertRuns(ctx, t, []*Finish{{Run: r}})
+}
+
+func insertRuns(ctx context.Context, t tx, ends []*Finish) error {
 	const q = `
 		INSERT INTO run (tenant, id, deployment, record_key, event, revision, outcome, code, message, label, calls, accepted_at, ended_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO NOTHING`
-	_, err := t.exec(ctx, q, r.Tenant, r.ID, r.Deployment, r.Key, r.Event, r.Revision, r.Outcome, r.Code, r.Message, r.Label, r.Calls, micros(r.Accepted), micros(r.Ended))
+	args := make([][]any, len(ends))
+	for i, f := range ends {
+		r := f.Run
+		args[i] = []any{r.Tenant, r.ID, r.Deployment, r.Key, r.Event, r.Revision, r.Outcome, r.Code, r.Message, r.Label, r.Calls, micros(r.Accepted), micros(r.Ended)}
+	}
+	_, err := t.each(ctx, q, args)
 	return err
 }

@@ -6,93 +6,118 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"throughline/internal/hub"
 )
 
-// AuditEntry says who or what changed which thing, and how. Entries of a tenant form a chain: each
-// carries the hash of the one before, so that none can be changed, removed or put in between unseen.
+// AuditEntry says who or what changed which thing, and how.
 type AuditEntry struct {
-	Seq    int64     `json:"seq"`
 	At     time.Time `json:"at"`
 	Who    string    `json:"who"`    // a principal, or "flow deals@3"
 	Action string    `json:"action"` // "record.written", "exception.retried"
 	Object string    `json:"object"`
 	Detail string    `json:"detail"`
-	Prev   string    `json:"prev"`
-	Hash   string    `json:"-"`
 }
 
-// Sum is the hash of the entry's canonical JSON.
-func (e AuditEntry) Sum() (string, error) {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return "", err
+// AuditBlock holds the entries of a tenant that were committed together. The blocks form a chain:
+// each carries the hash of the one before, so that none can be changed, removed or put in between
+// unseen. One hash and one row for many entries is what lets the audit stay on under load.
+type AuditBlock struct {
+	Seq     int64
+	Entries []AuditEntry
+	Prev    string
+	Hash    string
+	text    string // the entries as stored: what the hash is of
+}
+
+// sum is the hash of the block's place, what came before it and what it says.
+func (b AuditBlock) sum() string {
+	h := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", b.Seq, b.Prev, b.text))
+	return hex.EncodeToString(h[:])
+}
+
+func (s *Store) putAudit(ctx context.Context, t tx, steps []*Step) error {
+	byTenant := map[hub.TenantID][]AuditEntry{}
+	for _, st := range steps {
+		if len(st.Audit) > 0 {
+			byTenant[st.Tenant] = append(byTenant[st.Tenant], st.Audit...)
+		}
 	}
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:]), nil
+	// In order, so that two nodes do not wait for each other.
+	for _, tenant := range slices.Sorted(maps.Keys(byTenant)) {
+		if err := s.appendAudit(ctx, t, tenant, byTenant[tenant]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func putAudit(ctx context.Context, t tx, st Step) error {
-	return appendAudit(ctx, t, st.Tenant, st.Audit)
-}
-
-func appendAudit(ctx context.Context, t tx, tenant hub.TenantID, list []AuditEntry) error {
+func (s *Store) appendAudit(ctx context.Context, t tx, tenant hub.TenantID, list []AuditEntry) error {
 	if len(list) == 0 {
 		return nil
 	}
-	r, err := t.query(ctx, `SELECT seq, hash FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT 1`, tenant)
-	last, err := all(r, err, func(r rows, e *AuditEntry) error { return r.Scan(&e.Seq, &e.Hash) })
+	for i := range list {
+		list[i].At = list[i].At.UTC().Truncate(time.Microsecond)
+	}
+	text, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
-	var prev AuditEntry
-	if len(last) > 0 {
-		prev = last[0]
+	// Makes the head and holds it until the commit: nodes add one after the other.
+	const hold = `INSERT INTO audit_head (tenant, seq, hash) VALUES (?, 0, '') ON CONFLICT (tenant) DO UPDATE SET seq = audit_head.seq + 1 RETURNING seq, hash`
+	r, err := t.query(ctx, hold, tenant)
+	head, err := one(all(r, err, func(r rows, b *AuditBlock) error { return r.Scan(&b.Seq, &b.Prev) }))
+	if err != nil {
+		return err
 	}
-	args := make([][]any, len(list))
-	for i, e := range list {
-		e.Seq, e.Prev, e.At = prev.Seq+1, prev.Hash, e.At.UTC().Truncate(time.Microsecond)
-		if e.Hash, err = e.Sum(); err != nil {
-			return err
-		}
-		args[i] = []any{tenant, e.Seq, micros(e.At), e.Who, e.Action, e.Object, e.Detail, e.Prev, e.Hash}
-		prev = e
+	head.text = string(text)
+	head.Hash = head.sum()
+	if _, err := t.exec(ctx, `INSERT INTO audit (tenant, seq, entries, prev, hash) VALUES (?, ?, ?, ?, ?)`, tenant, head.Seq, head.text, head.Prev, head.Hash); err != nil {
+		return err
 	}
-	const q = `INSERT INTO audit (tenant, seq, at, who, action, object, detail, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	_, err = t.each(ctx, q, args)
+	_, err = t.exec(ctx, `UPDATE audit_head SET hash = ? WHERE tenant = ?`, head.Hash, tenant)
 	return err
 }
 
-// VerifyAudit walks the tenant's chain and names the first entry that does not follow from the one
-// before it.
+// VerifyAudit walks the tenant's chain, counts its entries, and names the first block that does not
+// follow from the one before it. A tail that was cut off shows in the head.
 func (t *Tenant) VerifyAudit(ctx context.Context) (n int, err error) {
-	list, err := t.Audit(ctx, 1<<40)
-	if err != nil {
-		return 0, err
-	}
-	var prev AuditEntry
-	for _, e := range list {
-		sum, err := e.Sum()
+	prev := AuditBlock{Seq: -1}
+	for {
+		list, err := t.auditBlocks(ctx, prev.Seq, 1000)
 		if err != nil {
 			return n, err
 		}
-		if e.Seq != prev.Seq+1 || e.Prev != prev.Hash || sum != e.Hash {
-			return n, fmt.Errorf("audit entry %d of %s does not follow from the one before it", e.Seq, t.id)
+		if len(list) == 0 {
+			return n, t.auditEnds(ctx, prev)
 		}
-		prev, n = e, n+1
+		for _, b := range list {
+			if b.Seq != prev.Seq+1 || b.Prev != prev.Hash || b.sum() != b.Hash {
+				return n, fmt.Errorf("audit block %d of %s does not follow from the one before it", b.Seq, t.id)
+			}
+			prev, n = b, n+len(b.Entries)
+		}
 	}
-	return n, nil
 }
 
-// Audit lists the tenant's entries, oldest first.
-func (t *Tenant) Audit(ctx context.Context, limit int64) ([]AuditEntry, error) {
-	r, err := t.db.query(ctx, `SELECT seq, at, who, action, object, detail, prev, hash FROM audit WHERE tenant = ? ORDER BY seq LIMIT ?`, t.id, limit)
-	return all(r, err, func(r rows, e *AuditEntry) error {
-		var at int64
-		err := r.Scan(&e.Seq, &at, &e.Who, &e.Action, &e.Object, &e.Detail, &e.Prev, &e.Hash)
-		e.At = instant(at)
-		return err
+func (t *Tenant) auditEnds(ctx context.Context, last AuditBlock) error {
+	r, err := t.db.query(ctx, `SELECT seq, hash FROM audit_head WHERE tenant = ?`, t.id)
+	head, err := one(all(r, err, func(r rows, b *AuditBlock) error { return r.Scan(&b.Seq, &b.Hash) }))
+	if err == nil && head != nil && (head.Seq != last.Seq || head.Hash != last.Hash) {
+		err = fmt.Errorf("the audit chain of %s ends at block %d, but its head is block %d", t.id, last.Seq, head.Seq)
+	}
+	return err
+}
+
+func (t *Tenant) auditBlocks(ctx context.Context, after int64, limit int) ([]AuditBlock, error) {
+	r, err := t.db.query(ctx, `SELECT seq, entries, prev, hash FROM audit WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?`, t.id, after, limit)
+	return all(r, err, func(r rows, b *AuditBlock) error {
+		if err := r.Scan(&b.Seq, &b.text, &b.Prev, &b.Hash); err != nil {
+			return err
+		}
+		return json.Unmarshal([]byte(b.text), &b.Entries)
 	})
 }

@@ -7,48 +7,71 @@ import (
 	"throughline/internal/hub"
 )
 
+// Claim is a row of work handed out, with the event that it is about; nil for a tick of the clock.
+type Claim struct {
+	hub.Work
+	Event *hub.Event
+}
+
 // Turn remembers whose turn it is, so that tenants are served one after the other. It belongs to
 // one node; the zero value starts at the front.
-type Turn struct{ tenant map[hub.Lane]string }
+type Turn struct {
+	tenant map[hub.Lane]string
+	woken  time.Time
+}
 
-const tenantsPerClaim = 16
+const (
+	tenantsPerClaim = 16
+	wakeEvery       = 20 * time.Millisecond // the grain of due times
+)
 
-// Claim hands out up to n rows of ready work under the node's lease. Tenants take turns, and within
-// a tenant what is due longest comes first; an earlier lane goes before a later one. The cost is a
-// few index look-ups per tenant served, however many rows or tenants wait.
-func (s *Store) Claim(ctx context.Context, epoch int64, n int, turn *Turn, runID func() hub.RunID) (list []hub.Work, err error) {
-	err = s.db.change(ctx, func(t tx) error {
-		if err := s.fence(ctx, t, epoch); err != nil {
-			return err
-		}
-		if err := s.wake(ctx, t); err != nil {
-			return err
-		}
-		for lane := hub.Interactive; lane <= hub.Bulk && len(list) < n; lane++ {
-			got, err := s.claimLane(ctx, t, lane, n-len(list), turn)
-			if err != nil {
-				return err
-			}
-			list = append(list, got...)
-		}
-		return s.take(ctx, t, epoch, list, runID)
-	})
-	if err != nil {
-		return nil, err
+// claim asks for up to n rows of ready work under the node's lease.
+type claim struct {
+	epoch int64
+	n     int
+	turn  *Turn
+	runID func() hub.RunID
+	got   []Claim
+}
+
+// hand gives out rows. Tenants take turns, and within a tenant what is due longest comes first; an
+// earlier lane goes before a later one. The cost is a few index look-ups per tenant served, however
+// many rows or tenants wait.
+func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
+	c.got = nil
+	if err := s.wake(ctx, t, c.turn); err != nil {
+		return err
 	}
-	return list, nil
+	for lane := hub.Interactive; lane <= hub.Bulk && len(c.got) < c.n; lane++ {
+		got, err := s.claimLane(ctx, t, lane, c.n-len(c.got), c.turn)
+		if err != nil {
+			return err
+		}
+		c.got = append(c.got, got...)
+	}
+	if err := s.withoutPaused(ctx, t, c); err != nil {
+		return err
+	}
+	return s.take(ctx, t, c)
 }
 
 // wake makes ready what has come due.
-func (s *Store) wake(ctx context.Context, t tx) error {
+func (s *Store) wake(ctx context.Context, t tx, turn *Turn) error {
+	now := s.now()
+	if d := now.Sub(turn.woken); d >= 0 && d < wakeEvery {
+		return nil
+	}
 	q := `UPDATE work SET state = 'ready', reason = '' WHERE (tenant, deployment, record_key) IN (
 			SELECT tenant, deployment, record_key FROM work WHERE state = 'later' AND due_at <= ? ORDER BY due_at LIMIT 1000` + s.db.dialect().skipLocked + `)
 			AND state = 'later'`
-	_, err := t.exec(ctx, q, micros(s.now()))
+	n, err := t.exec(ctx, q, micros(now))
+	if err == nil && n < 1000 {
+		turn.woken = now
+	}
 	return err
 }
 
-func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn *Turn) ([]hub.Work, error) {
+func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn *Turn) ([]Claim, error) {
 	if turn.tenant == nil {
 		turn.tenant = map[hub.Lane]string{}
 	}
@@ -56,15 +79,14 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 	if err != nil || len(tenants) == 0 {
 		return nil, err
 	}
-	var list []hub.Work
+	var list []Claim
 	for i, tenant := range tenants {
 		share := (n - len(list) + len(tenants) - i - 1) / (len(tenants) - i) // what is left, over those who are left
 		if share == 0 {
 			break
 		}
-		const q = `SELECT ` + workColumns + ` FROM work WHERE state = 'ready' AND lane = ? AND tenant = ? ORDER BY deployment, due_at LIMIT ?`
-		r, err := t.query(ctx, q+s.db.dialect().skipLocked, int(lane), tenant, share)
-		got, err := all(r, err, scanWork)
+		r, err := t.query(ctx, claimable+s.db.dialect().skipLockedWork, int(lane), tenant, share)
+		got, err := all(r, err, scanClaim)
 		if err != nil {
 			return nil, err
 		}
@@ -72,6 +94,26 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 		turn.tenant[lane] = tenant
 	}
 	return list, nil
+}
+
+const claimable = `
+	SELECT w.tenant, w.deployment, w.record_key, w.state, w.lane, w.due_at, w.reason, w.waits_on, w.event, w.version, w.next_event, w.run, w.revision, w.epoch,
+		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.received_at, 0)
+	FROM work w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event
+	WHERE w.state = 'ready' AND w.lane = ? AND w.tenant = ? ORDER BY w.deployment, w.due_at LIMIT ?`
+
+func scanClaim(r rows, c *Claim) error {
+	w, e := &c.Work, &hub.Event{}
+	var due, parked, received int64
+	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch,
+		&w.Attempts, &w.Crashes, &parked, &e.Payload, &e.Version, &e.Source, &received)
+	w.Due, w.Parked = instant(due), parked != 0
+	if received != 0 {
+		e.ID, e.Tenant, e.Received = w.Event, w.Tenant, instant(received)
+		e.Key, _ = hub.ParseRecordKey(w.Key)
+		c.Event = e
+	}
+	return err
 }
 
 // nextTenants walks the index from tenant to tenant, beginning after the one served last and going
@@ -102,16 +144,16 @@ func (s *Store) nextTenants(ctx context.Context, t tx, lane hub.Lane, after stri
 	return list, err
 }
 
-func (s *Store) take(ctx context.Context, t tx, epoch int64, list []hub.Work, runID func() hub.RunID) error {
+func (s *Store) take(ctx context.Context, t tx, c *claim) error {
 	const q = `UPDATE work SET state = 'running', epoch = ?, run = ? WHERE tenant = ? AND deployment = ? AND record_key = ?`
-	args := make([][]any, len(list))
-	for i := range list {
-		w := &list[i]
-		w.State, w.Epoch = hub.Running, epoch
+	args := make([][]any, len(c.got))
+	for i := range c.got {
+		w := &c.got[i].Work
+		w.State, w.Epoch = hub.Running, c.epoch
 		if w.Run == "" {
-			w.Run = runID()
+			w.Run = c.runID()
 		}
-		args[i] = []any{epoch, w.Run, w.Tenant, w.Deployment, w.Key}
+		args[i] = []any{c.epoch, w.Run, w.Tenant, w.Deployment, w.Key}
 	}
 	_, err := t.each(ctx, q, args)
 	return err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,9 +41,10 @@ type database interface {
 
 // dialect holds the words that differ.
 type dialect struct {
-	skipLocked string // appended to a SELECT that hands out work
-	forUpdate  string // appended to a SELECT whose rows are changed next
-	forShare   string
+	skipLocked     string // appended to a SELECT that hands out work
+	skipLockedWork string // the same, of the rows of w
+	forUpdate      string // appended to a SELECT whose rows are changed next
+	forShare       string
 }
 
 // sqliteDB: one writer, many readers. WAL with synchronous=FULL: a commit is on disk when it returns.
@@ -72,10 +74,13 @@ func (d *sqliteDB) each(ctx context.Context, q string, args [][]any) (n []int64,
 func (d *sqliteDB) change(ctx context.Context, f func(tx) error) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	if _, err := d.writer.exec(ctx, `BEGIN IMMEDIATE`); err != nil {
-		return fmt.Errorf("begin: %w", err)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	whole := context.WithoutCancel(ctx) // what was begun is ended, whoever leaves
+	if _, err := d.writer.exec(whole, `BEGIN IMMEDIATE`); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
 	if err := f(d.writer); err != nil {
 		_, undo := d.writer.exec(whole, `ROLLBACK`)
 		return errors.Join(err, undo)
@@ -161,7 +166,7 @@ func (p *prepared) each(ctx context.Context, q string, args [][]any) ([]int64, e
 type postgresDB struct{ pool *pgxpool.Pool }
 
 func (d *postgresDB) dialect() dialect {
-	return dialect{skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
+	return dialect{skipLocked: " FOR UPDATE SKIP LOCKED", skipLockedWork: " FOR UPDATE OF w SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.pool.Query(ctx, numbered(q), args...)
@@ -175,7 +180,13 @@ func (d *postgresDB) each(ctx context.Context, q string, args [][]any) ([]int64,
 	err := d.change(ctx, func(t tx) (err error) { n, err = t.each(ctx, q, args); return err })
 	return n, err
 }
+
+// changeLimit ends a change whose database has gone silent, so that the node can say so.
+const changeLimit = 30 * time.Second
+
 func (d *postgresDB) change(ctx context.Context, f func(tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, changeLimit)
+	defer cancel()
 	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
 }
 func (d *postgresDB) close() error { d.pool.Close(); return nil }

@@ -3,24 +3,33 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
+
+	"throughline/internal/hub"
 )
 
 // Journal commits what many goroutines record at the same moment in one transaction, so that one
-// sync to disk serves them all. It adds no delay: while one commit is under way the next ones
-// gather behind it.
+// sync to disk serves them all. While one commit is under way the next ones gather behind it, and
+// under load commits begin no closer than a pace: what costs is the commit, not the entry. Who comes
+// alone never waits for it.
 type Journal struct {
 	store *Store
-	limit int // entries per transaction
+	limit int           // entries per transaction
+	pace  time.Duration // between the beginnings of commits
 
 	mu      sync.Mutex
 	waiting []*entry
 	busy    bool
+	full    chan struct{} // told when as many wait as one transaction holds
+	begun   time.Time     // the last commit
 }
 
+// entry is what one caller wants recorded: a step, arrivals, or a claim.
 type entry struct {
 	ctx     context.Context
 	step    *Step
 	arrival []Arrival
+	claim   *claim
 	busy    []string
 	fresh   []bool
 	err     error
@@ -28,7 +37,9 @@ type entry struct {
 }
 
 // Journal makes a journal on the store. A process has one.
-func (s *Store) Journal() *Journal { return &Journal{store: s, limit: 256} }
+func (s *Store) Journal() *Journal {
+	return &Journal{store: s, limit: 256, pace: 4 * time.Millisecond, full: make(chan struct{}, 1)}
+}
 
 // Accept stores arrivals durably (R1) and says which of them were new.
 func (j *Journal) Accept(ctx context.Context, list ...Arrival) (fresh []bool, err error) {
@@ -44,11 +55,34 @@ func (j *Journal) Record(ctx context.Context, st Step) (busy []string, err error
 	return e.busy, e.err
 }
 
+// Claim hands out up to n rows of ready work under the node's lease (see hand).
+func (j *Journal) Claim(ctx context.Context, epoch int64, n int, turn *Turn, runID func() hub.RunID) ([]Claim, error) {
+	e := &entry{ctx: ctx, claim: &claim{epoch: epoch, n: n, turn: turn, runID: runID}, done: make(chan struct{})}
+	j.commit(e)
+	if e.err != nil {
+		return nil, e.err
+	}
+	return e.claim.got, nil
+}
+
+func (e *entry) arrivals() []Arrival {
+	if e.step != nil {
+		return e.step.Arrive
+	}
+	return e.arrival
+}
+
 // commit adds an entry and, unless somebody is at it, commits in turns until nothing waits: the
 // goroutine that finds the journal free serves the others.
 func (j *Journal) commit(e *entry) {
 	j.mu.Lock()
 	j.waiting = append(j.waiting, e)
+	if len(j.waiting) == j.limit {
+		select {
+		case j.full <- struct{}{}:
+		default:
+		}
+	}
 	if j.busy {
 		j.mu.Unlock()
 		<-e.done
@@ -60,19 +94,34 @@ func (j *Journal) commit(e *entry) {
 	}
 }
 
+// gather waits until the next commit may begin.
+func (j *Journal) gather() {
+	rest := j.pace - time.Since(j.begun)
+	if rest <= 0 {
+		return
+	}
+	t := time.NewTimer(rest)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-j.full:
+	}
+}
+
 func (j *Journal) turn() bool {
 	j.mu.Lock()
-	batch := j.waiting
-	if len(batch) > j.limit {
-		batch = batch[:j.limit]
-	}
-	j.waiting = j.waiting[len(batch):]
-	if len(batch) == 0 {
+	if len(j.waiting) == 0 {
 		j.busy = false
 		j.mu.Unlock()
 		return false
 	}
 	j.mu.Unlock()
+	j.gather()
+	j.mu.Lock()
+	batch := j.waiting[:min(len(j.waiting), j.limit)]
+	j.waiting = j.waiting[len(batch):]
+	j.mu.Unlock()
+	j.begun = time.Now()
 	j.write(batch)
 	for _, e := range batch {
 		close(e.done)
@@ -97,22 +146,6 @@ func (j *Journal) write(batch []*entry) {
 }
 
 func (j *Journal) together(batch []*entry) error {
-	ctx := batch[0].ctx
-	if len(batch) > 1 {
-		ctx = context.WithoutCancel(ctx) // one caller who leaves must not undo the others
-	}
-	return j.store.db.change(ctx, func(t tx) error {
-		for _, e := range batch {
-			var err error
-			if e.step != nil {
-				e.busy, e.fresh, err = j.store.apply(ctx, t, *e.step)
-			} else {
-				e.fresh, err = j.store.accept(ctx, t, e.arrival)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	ctx := context.WithoutCancel(batch[0].ctx) // a caller who leaves must not undo the others
+	return j.store.db.change(ctx, func(t tx) error { return j.store.record(ctx, t, batch) })
 }

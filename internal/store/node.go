@@ -66,19 +66,27 @@ func (s *Store) Renew(ctx context.Context, epoch int64, lease time.Duration) err
 	})
 }
 
-// fence holds the lease's row while a change is recorded: either the change comes first or the
+// fence holds the rows of leases while a change is recorded: either the change comes first or the
 // takeover does, never half of each.
-func (s *Store) fence(ctx context.Context, t tx, epoch int64) error {
+func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {
+	if len(epochs) == 0 {
+		return nil
+	}
 	now, err := s.clock(ctx, t)
 	if err != nil {
 		return err
 	}
-	r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
-	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
-	if err == nil && len(list) == 0 {
-		return ErrFenced
+	for _, epoch := range epochs {
+		r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
+		list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+		if err == nil && len(list) == 0 {
+			err = ErrFenced
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // Recover ends leases that have run out and hands their work back. Sole says that no other process
@@ -93,7 +101,8 @@ func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int6
 		if sole {
 			dead = 1<<63 - 1
 		}
-		if _, err := t.exec(ctx, `DELETE FROM node WHERE epoch <> ? AND lease_until <= ?`, epoch, dead); err != nil {
+		n, err := t.exec(ctx, `DELETE FROM node WHERE epoch <> ? AND lease_until <= ?`, epoch, dead)
+		if err != nil || n == 0 {
 			return err
 		}
 		const q = `
@@ -103,4 +112,27 @@ func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int6
 		return err
 	})
 	return freed, err
+}
+
+// GiveBack makes ready what stands under the node's lease though the node does not have it in hand:
+// rows whose claim or whose end it could not record, or was not told that it had. It returns how many.
+func (s *Store) GiveBack(ctx context.Context, epoch int64, inHand func(hub.Work) bool) (n int, err error) {
+	err = s.db.change(ctx, func(t tx) error {
+		n = 0
+		r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE state = 'running' AND epoch = ?`, epoch)
+		list, err := all(r, err, scanWork)
+		if err != nil {
+			return err
+		}
+		var args [][]any
+		for _, w := range list {
+			if !inHand(w) {
+				args = append(args, []any{w.Tenant, w.Deployment, w.Key, epoch})
+			}
+		}
+		n = len(args)
+		_, err = t.each(ctx, `UPDATE work SET state = 'ready', epoch = 0 WHERE tenant = ? AND deployment = ? AND record_key = ? AND epoch = ? AND state = 'running'`, args)
+		return err
+	})
+	return n, err
 }

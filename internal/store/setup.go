@@ -70,11 +70,14 @@ func (s *Store) Apply(ctx context.Context, c Setup) error {
 			if _, err := t.exec(ctx, deployment, d.Tenant, d.ID, d.Revision, d.State, d.Spec, micros(d.Created)); err != nil {
 				return err
 			}
+			if err := moveRows(ctx, t, d.Tenant, d.ID, d.State); err != nil {
+				return err
+			}
 		}
 		if err := putPolls(ctx, t, c.Polls); err != nil {
 			return err
 		}
-		return appendAudit(ctx, t, u.ID, c.Audit)
+		return s.appendAudit(ctx, t, u.ID, c.Audit)
 	})
 }
 
@@ -104,15 +107,23 @@ func putPolls(ctx context.Context, t tx, list []hub.Work) error {
 	return nil
 }
 
+func scanCustomer(r rows, c *Customer) error {
+	var at int64
+	err := r.Scan(&c.ID, &c.Name, &c.Zone, &c.Currency, &at)
+	c.Created = instant(at)
+	return err
+}
+
 // Customers lists all tenants.
 func (s *Store) Customers(ctx context.Context) ([]Customer, error) {
 	r, err := s.db.query(ctx, `SELECT tenant, name, zone, currency, created_at FROM tenant ORDER BY tenant`)
-	return all(r, err, func(r rows, c *Customer) error {
-		var at int64
-		err := r.Scan(&c.ID, &c.Name, &c.Zone, &c.Currency, &at)
-		c.Created = instant(at)
-		return err
-	})
+	return all(r, err, scanCustomer)
+}
+
+// Customer reads the tenant's own row, or nil.
+func (t *Tenant) Customer(ctx context.Context) (*Customer, error) {
+	r, err := t.db.query(ctx, `SELECT tenant, name, zone, currency, created_at FROM tenant WHERE tenant = ?`, t.id)
+	return one(all(r, err, scanCustomer))
 }
 
 const connectionColumns = `tenant, id, connector, version, settings, secret, session, session_version, state, message, updated_at`
@@ -173,7 +184,7 @@ func (t *Tenant) Deployment(ctx context.Context, id hub.DeploymentID, revision i
 	return one(all(r, err, scanDeployment))
 }
 
-// TenantKey and PutTenantKey keep the wrapped data keys for package secret.
+// TenantKey reads a tenant's wrapped data key, kept for package secret; nil where it has none.
 func (s *Store) TenantKey(ctx context.Context, id string) ([]byte, error) {
 	r, err := s.db.query(ctx, `SELECT wrapped_key FROM tenant WHERE tenant = ? AND wrapped_key IS NOT NULL`, id)
 	v, err := one(all(r, err, func(r rows, v *[]byte) error { return r.Scan(v) }))
@@ -183,10 +194,18 @@ func (s *Store) TenantKey(ctx context.Context, id string) ([]byte, error) {
 	return *v, nil
 }
 
-// PutTenantKey stores a tenant's wrapped key.
+// PutTenantKey keeps a tenant's wrapped key, unless it has one: of two nodes that seal a tenant's
+// first secret at the same moment, both go on with the key of the first.
 func (s *Store) PutTenantKey(ctx context.Context, id string, wrapped []byte) error {
 	_, err := s.db.exec(ctx, `
 		INSERT INTO tenant (tenant, name, zone, currency, wrapped_key, created_at) VALUES (?, '', '', '', ?, ?)
-		ON CONFLICT (tenant) DO UPDATE SET wrapped_key = excluded.wrapped_key`, id, wrapped, micros(s.now()))
+		ON CONFLICT (tenant) DO UPDATE SET wrapped_key = excluded.wrapped_key WHERE tenant.wrapped_key IS NULL`, id, wrapped, micros(s.now()))
 	return err
+}
+
+// ReplaceTenantKey keeps the same key, wrapped anew, in place of the one that was read; it answers
+// false where another has replaced it since.
+func (s *Store) ReplaceTenantKey(ctx context.Context, id string, old, wrapped []byte) (done bool, err error) {
+	n, err := s.db.exec(ctx, `UPDATE tenant SET wrapped_key = ? WHERE tenant = ? AND wrapped_key = ?`, wrapped, id, old)
+	return n == 1, err
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"throughline/internal/hub"
@@ -55,8 +57,10 @@ type Link struct {
 	Updated    time.Time
 }
 
-// Write is an intent: a write that is about to be sent.
+// Write is an intent: a write that is about to be sent. One that Creates is recorded only while the
+// record is not known over there: the ledger is asked in the very moment that the intent is kept.
 type Write struct {
+	Creates    bool
 	OpKey      string
 	Run        hub.RunID
 	Deployment hub.DeploymentID
@@ -77,19 +81,20 @@ type Write struct {
 
 // WriteDone is the outcome of a write: done with a link, or refused or uncertain with a message.
 type WriteDone struct {
-	OpKey   string
-	State   string
-	Link    Link
-	Message string
-	Ended   time.Time
+	OpKey      string
+	Record     hub.RecordID
+	Connection hub.ConnectionID
+	State      string
+	Link       Link
+	Message    string
+	Ended      time.Time
 }
 
-// Finish ends a run.
+// Finish ends a run. What waited for records that it wrote goes on.
 type Finish struct {
 	Work      hub.Work
 	Run       Run
 	Exception *Exception // for Parked
-	Releases  []string   // what others may have waited for (Work.WaitsOn)
 }
 
 // Defer sets a run aside until a time or an event, keeping its run and revision.
@@ -123,58 +128,102 @@ type Exception struct {
 	Closed     time.Time
 }
 
-// apply records a step. Busy names the intents that could not be opened because another write on
-// the same record is under way: they must not be sent.
-func (s *Store) apply(ctx context.Context, t tx, st Step) (busy []string, fresh []bool, err error) {
-	if err := s.fence(ctx, t, st.Epoch); err != nil {
-		return nil, nil, err
+// record applies all steps and arrivals of a commit, each kind of row at once. Busy names for each
+// step the intents that could not be opened because another write on the same record is under way,
+// or because the record has come to be meanwhile: they must not be sent.
+func (s *Store) record(ctx context.Context, t tx, batch []*entry) error {
+	if err := s.fence(ctx, t, epochs(batch)...); err != nil {
+		return err
 	}
-	for _, part := range []func(context.Context, tx, Step) error{putInputs, putRecords, putLinks, closeWrites, putAudit, putCursor} {
-		if err := part(ctx, t, st); err != nil {
-			return nil, nil, err
+	steps := make([]*Step, 0, len(batch))
+	for _, e := range batch {
+		if e.step != nil {
+			steps = append(steps, e.step)
 		}
 	}
-	if busy, err = openWrites(ctx, t, st); err != nil {
-		return nil, nil, err
+	for _, part := range []func(context.Context, tx, []*Step) error{putInputs, putRecords, putLinks, closeWrites, putCursors} {
+		if err := part(ctx, t, steps); err != nil {
+			return err
+		}
 	}
-	if fresh, err = s.accept(ctx, t, st.Arrive); err != nil {
-		return nil, nil, err
+	if err := openWrites(ctx, t, batch); err != nil {
+		return err
 	}
-	switch {
-	case st.Finish != nil:
-		err = s.finish(ctx, t, *st.Finish)
-	case st.Defer != nil:
-		err = s.setAside(ctx, t, st.Defer.Work)
+	if err := s.accept(ctx, t, batch); err != nil {
+		return err
 	}
-	return busy, fresh, err
+	if err := s.finish(ctx, t, steps); err != nil {
+		return err
+	}
+	if err := s.setAside(ctx, t, steps); err != nil {
+		return err
+	}
+	if err := s.release(ctx, t, steps); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		if e.claim == nil {
+			continue
+		}
+		if err := s.hand(ctx, t, e.claim); err != nil {
+			return err
+		}
+	}
+	return s.putAudit(ctx, t, steps)
 }
 
-func putInputs(ctx context.Context, t tx, st Step) error {
-	const q = `INSERT INTO input (tenant, run, record_key, payload) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, run, record_key) DO NOTHING`
-	args := make([][]any, len(st.Inputs))
-	for i, in := range st.Inputs {
-		args[i] = []any{st.Tenant, in.Run, in.Key, in.Payload}
+// epochs are those under which a commit writes.
+func epochs(batch []*entry) (list []int64) {
+	for _, e := range batch {
+		epoch := int64(0)
+		switch {
+		case e.step != nil:
+			epoch = e.step.Epoch
+		case e.claim != nil:
+			epoch = e.claim.epoch
+		}
+		if epoch != 0 && !slices.Contains(list, epoch) {
+			list = append(list, epoch)
+		}
 	}
-	_, err := t.each(ctx, q, args)
+	return list
+}
+
+// rowsOf collects the rows of one kind over all steps.
+func rowsOf[T any](steps []*Step, of func(*Step) []T, row func(tenant hub.TenantID, v T) []any) [][]any {
+	var args [][]any
+	for _, st := range steps {
+		for _, v := range of(st) {
+			args = append(args, row(st.Tenant, v))
+		}
+	}
+	return args
+}
+
+func putInputs(ctx context.Context, t tx, steps []*Step) error {
+	const q = `INSERT INTO input (tenant, run, record_key, payload) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, run, record_key) DO NOTHING`
+	_, err := t.each(ctx, q, rowsOf(steps, func(st *Step) []Input { return st.Inputs }, func(tenant hub.TenantID, in Input) []any {
+		return []any{tenant, in.Run, in.Key, in.Payload}
+	}))
 	return err
 }
 
-func putRecords(ctx context.Context, t tx, st Step) error {
+func putRecords(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
 		INSERT INTO record (tenant, id, type, label, fields, updated_at) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO UPDATE SET label = excluded.label, fields = excluded.fields, updated_at = excluded.updated_at`
-	args := make([][]any, len(st.Records))
-	for i, r := range st.Records {
-		args[i] = []any{st.Tenant, r.ID, r.Type, r.Label, string(r.Fields), micros(r.Updated)}
-	}
-	_, err := t.each(ctx, q, args)
+	_, err := t.each(ctx, q, rowsOf(steps, func(st *Step) []Record { return st.Records }, func(tenant hub.TenantID, r Record) []any {
+		return []any{tenant, r.ID, r.Type, r.Label, string(r.Fields), micros(r.Updated)}
+	}))
 	return err
 }
 
-const upsertLink = `
+const insertLink = `
 	INSERT INTO xref (tenant, record, connection, kind, external_id, number, link, hash, writes, updated_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (tenant, record, connection) DO UPDATE SET kind = excluded.kind, external_id = excluded.external_id,
+	ON CONFLICT `
+
+const upsertLink = insertLink + `(tenant, record, connection) DO UPDATE SET kind = excluded.kind, external_id = excluded.external_id,
 		number = excluded.number, link = excluded.link, hash = excluded.hash, writes = excluded.writes, updated_at = excluded.updated_at`
 
 func linkArgs(tenant hub.TenantID, l Link) []any {
@@ -183,142 +232,211 @@ func linkArgs(tenant hub.TenantID, l Link) []any {
 
 // putLinks keeps what was found. A link that somebody else made first stays: the loser reads the
 // winner's (package xref).
-func putLinks(ctx context.Context, t tx, st Step) error {
-	const q = `
-		INSERT INTO xref (tenant, record, connection, kind, external_id, number, link, hash, writes, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`
-	args := make([][]any, len(st.Links))
-	for i, l := range st.Links {
-		args[i] = linkArgs(st.Tenant, l)
-	}
-	_, err := t.each(ctx, q, args)
+func putLinks(ctx context.Context, t tx, steps []*Step) error {
+	_, err := t.each(ctx, insertLink+`DO NOTHING`, rowsOf(steps, func(st *Step) []Link { return st.Links }, linkArgs))
 	return err
 }
 
-func closeWrites(ctx context.Context, t tx, st Step) error {
-	const q = `UPDATE write SET state = ?, external_id = ?, message = ?, ended_at = ? WHERE tenant = ? AND op_key = ? AND state <> 'done'`
-	var done, links [][]any
-	for _, w := range st.Close {
-		done = append(done, []any{w.State, w.Link.ExternalID, w.Message, micros(w.Ended), st.Tenant, w.OpKey})
-		if w.State == "done" {
-			links = append(links, linkArgs(st.Tenant, w.Link))
-		}
-	}
-	if _, err := t.each(ctx, q, done); err != nil {
+func closeWrites(ctx context.Context, t tx, steps []*Step) error {
+	const q = `UPDATE write SET state = ?, external_id = ?, message = ?, ended_at = ?
+		WHERE tenant = ? AND record = ? AND connection = ? AND op_key = ? AND state <> 'done'`
+	closed := func(st *Step) []WriteDone { return st.Close }
+	_, err := t.each(ctx, q, rowsOf(steps, closed, func(tenant hub.TenantID, w WriteDone) []any {
+		return []any{w.State, w.Link.ExternalID, w.Message, micros(w.Ended), tenant, w.Record, w.Connection, w.OpKey}
+	}))
+	if err != nil {
 		return err
 	}
-	_, err := t.each(ctx, upsertLink, links)
+	done := func(st *Step) (list []Link) {
+		for _, w := range st.Close {
+			if w.State == "done" {
+				list = append(list, w.Link)
+			}
+		}
+		return list
+	}
+	_, err = t.each(ctx, upsertLink, rowsOf(steps, done, linkArgs))
 	return err
 }
 
 // openWrites records intents. A refused write is taken up again under its key; any other that is
 // there already means that the record is busy, or that what became of it must be found out first.
-func openWrites(ctx context.Context, t tx, st Step) (busy []string, err error) {
+func openWrites(ctx context.Context, t tx, batch []*entry) error {
 	const q = `
 		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?
-		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state IN ('open', 'uncertain'))
-		ON CONFLICT (tenant, op_key) DO UPDATE SET state = 'open', run = excluded.run, started_at = excluded.started_at, message = ''
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', CAST(? AS BIGINT)
+		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain'))
+			AND NOT (? = 'create' AND EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
+		ON CONFLICT (tenant, record, connection, op_key) DO UPDATE SET state = 'open', run = excluded.run, started_at = excluded.started_at, message = ''
 			WHERE write.state = 'refused'`
-	args := make([][]any, len(st.Open))
-	for i, w := range st.Open {
-		args[i] = []any{st.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Hash, string(w.Body), micros(w.Started),
-			st.Tenant, w.Connection, w.Record}
+	var args [][]any
+	var of []*entry
+	var keys []string
+	for _, e := range batch {
+		if e.step == nil {
+			continue
+		}
+		e.busy = nil
+		for _, w := range e.step.Open {
+			what := "update"
+			if w.Creates {
+				what = "create"
+			}
+			args = append(args, []any{e.step.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Hash, string(w.Body), micros(w.Started),
+				e.step.Tenant, w.Record, w.Connection, what, e.step.Tenant, w.Record, w.Connection})
+			of, keys = append(of, e), append(keys, w.OpKey)
+		}
 	}
 	n, err := t.each(ctx, q, args)
 	for i := range n {
 		if n[i] == 0 {
-			busy = append(busy, st.Open[i].OpKey)
+			of[i].busy = append(of[i].busy, keys[i])
 		}
 	}
-	return busy, err
-}
-
-func putCursor(ctx context.Context, t tx, st Step) error {
-	if st.Cursor == nil {
-		return nil
-	}
-	const q = `
-		INSERT INTO cursor (tenant, deployment, record_key, value, updated_at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (tenant, deployment, record_key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`
-	c := st.Cursor
-	_, err := t.exec(ctx, q, st.Tenant, c.Deployment, c.Key, c.Value, micros(c.Updated))
 	return err
 }
 
-// finish records a run's outcome and lets what waited for it go on. A row that got a newer event
-// meanwhile is ready again at once.
-func (s *Store) finish(ctx context.Context, t tx, f Finish) error {
-	w := f.Work
-	idle := hub.Idle
-	if f.Run.Outcome == hub.Parked {
-		idle = hub.Stopped
+func putCursors(ctx context.Context, t tx, steps []*Step) error {
+	const q = `
+		INSERT INTO cursor (tenant, deployment, record_key, value, updated_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, deployment, record_key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at`
+	moved := func(st *Step) []Cursor {
+		if st.Cursor == nil {
+			return nil
+		}
+		return []Cursor{*st.Cursor}
 	}
+	_, err := t.each(ctx, q, rowsOf(steps, moved, func(tenant hub.TenantID, c Cursor) []any {
+		return []any{tenant, c.Deployment, c.Key, c.Value, micros(c.Updated)}
+	}))
+	return err
+}
+
+// finish records the outcomes of runs. A row that got a newer event meanwhile is ready again at once.
+func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
 		UPDATE work SET
 			state = CASE WHEN next_event <> '' THEN 'ready' ELSE ? END,
 			event = CASE WHEN next_event <> '' THEN next_event ELSE event END,
-			due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = ''
+			due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = '', parked = ?
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
-	n, err := t.exec(ctx, q, idle, micros(f.Run.Ended), w.Tenant, w.Deployment, w.Key, w.Epoch)
+	var ends []*Finish
+	var args [][]any
+	for _, st := range steps {
+		if st.Finish == nil {
+			continue
+		}
+		f, state, parked := st.Finish, hub.Idle, 0
+		if f.Run.Outcome == hub.Parked {
+			state, parked = hub.Stopped, 1
+		}
+		w := f.Work
+		ends = append(ends, f)
+		args = append(args, []any{state, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch})
+	}
+	n, err := t.each(ctx, q, args)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
+	if slices.Contains(n, 0) {
 		return ErrFenced
 	}
-	if err := insertRun(ctx, t, f.Run); err != nil {
+	if err := insertRuns(ctx, t, ends); err != nil {
 		return err
 	}
-	if err := settle(ctx, t, f); err != nil {
-		return err
-	}
-	return release(ctx, t, w.Tenant, f.Releases, f.Run.Ended)
+	return settle(ctx, t, ends)
 }
 
-// settle opens the run's exception, and closes those that an earlier run of the record left open:
+// settle opens the runs' exceptions, and closes those that an earlier run of a record left open:
 // their cause is either gone or stands in the new one.
-func settle(ctx context.Context, t tx, f Finish) error {
-	w := f.Work
+func settle(ctx context.Context, t tx, ends []*Finish) error {
+	var resolved, opened [][]any
+	for _, f := range ends {
+		w := f.Work
+		if w.Parked {
+			resolved = append(resolved, []any{"resolved itself: a later run ended " + string(f.Run.Outcome), micros(f.Run.Ended), w.Tenant, w.Deployment, w.Key})
+		}
+		if e := f.Exception; e != nil {
+			opened = append(opened, []any{w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Label, micros(e.Opened)})
+		}
+	}
 	const resolve = `
 		UPDATE exception SET state = 'resolved', resolution = ?, closed_at = ?
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'open'`
-	if _, err := t.exec(ctx, resolve, "resolved itself: a later run ended "+string(f.Run.Outcome), micros(f.Run.Ended), w.Tenant, w.Deployment, w.Key); err != nil {
+	if _, err := t.each(ctx, resolve, resolved); err != nil {
 		return err
-	}
-	if f.Exception == nil {
-		return nil
 	}
 	const open = `
 		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, label, state, opened_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
-	e := f.Exception
-	_, err := t.exec(ctx, open, w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Label, micros(e.Opened))
+	_, err := t.each(ctx, open, opened)
 	return err
 }
 
-// setAside keeps a claimed row for later. An event that arrived meanwhile runs after it, as always.
-func (s *Store) setAside(ctx context.Context, t tx, w hub.Work) error {
+// setAside keeps claimed rows for later. An event that arrived meanwhile runs after it, as always.
+// What a row waits for may have come between its look and this moment: then it is ready at once.
+func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
 		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, crashes = 0, epoch = 0
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
-	n, err := t.exec(ctx, q, w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Tenant, w.Deployment, w.Key, w.Epoch)
-	if err == nil && n == 0 {
+	var args, waits [][]any
+	for _, st := range steps {
+		if st.Defer == nil {
+			continue
+		}
+		w := st.Defer.Work
+		args = append(args, []any{w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Tenant, w.Deployment, w.Key, w.Epoch})
+		if connection, record, ok := strings.Cut(w.WaitsOn, "/"); ok {
+			waits = append(waits, []any{w.Tenant, w.Deployment, w.Key, w.WaitsOn, w.Tenant, record, connection, w.Tenant, record, connection})
+		}
+	}
+	n, err := t.each(ctx, q, args)
+	if err == nil && slices.Contains(n, 0) {
 		return ErrFenced
 	}
+	if err != nil {
+		return err
+	}
+	const came = `
+		UPDATE work SET state = 'ready', reason = '', waits_on = ''
+		WHERE tenant = ? AND deployment = ? AND record_key = ? AND waits_on = ? AND state = 'waiting'
+			AND EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?)
+			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state = 'open')`
+	_, err = t.each(ctx, came, waits)
 	return err
 }
 
-// release makes ready what waits for one of the given things.
-func release(ctx context.Context, t tx, tenant hub.TenantID, things []string, now time.Time) error {
-	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on = ? AND state = 'waiting'`
-	args := make([][]any, len(things))
-	for i, thing := range things {
-		args[i] = []any{micros(now), tenant, thing}
+// WaitsOn is what a row waits for until a record is known in a connection, and no write on it is
+// under way there.
+func WaitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }
+
+// release makes ready what waits for records whose writes have ended, however they ended: who
+// waited looks again.
+func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
+	ended := map[hub.TenantID][]any{}
+	var now time.Time
+	for _, st := range steps {
+		for _, w := range st.Close {
+			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(w.Connection, w.Record)), w.Ended
+		}
 	}
-	if _, err := t.each(ctx, q, args); err != nil {
-		return fmt.Errorf("release what waits: %w", err)
+	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on = ? AND state = 'waiting'`
+	for tenant, things := range ended {
+		r, err := t.query(ctx, `SELECT 1 FROM work WHERE tenant = ? AND state = 'waiting' LIMIT 1`, tenant)
+		waiting, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+		if err != nil || len(waiting) == 0 {
+			if err != nil {
+				return fmt.Errorf("look who waits: %w", err)
+			}
+			continue
+		}
+		args := make([][]any, len(things))
+		for i, thing := range things {
+			args[i] = []any{micros(now), tenant, thing}
+		}
+		if _, err := t.each(ctx, q, args); err != nil {
+			return fmt.Errorf("release what waits: %w", err)
+		}
 	}
 	return nil
 }

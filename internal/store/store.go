@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 func (s *Store) Close() error { return s.db.close() }
 
 func openSQLite(ctx context.Context, path string) (database, error) {
-	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)"
+	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(8000)"
 	writers, err := sql.Open("sqlite", "file:"+path+pragmas)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(d, db, dir)
+	p, err := goose.NewProvider(d, db, marked{dir, marks[d]})
 	if err != nil {
 		return err
 	}
@@ -105,6 +106,30 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	}
 	return nil
 }
+
+var marks = map[goose.Dialect]string{goose.DialectSQLite3: "-- sqlite: ", goose.DialectPostgres: "-- postgres: "}
+
+// marked gives the lines of a migration that are for one database only.
+type marked struct {
+	fs.FS
+	mark string
+}
+
+func (m marked) Open(name string) (fs.File, error) {
+	f, err := m.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return f, err
+	}
+	text, err := io.ReadAll(f)
+	return &migration{f, strings.NewReader(strings.ReplaceAll("\n"+string(text), "\n"+m.mark, "\n"))}, err
+}
+
+type migration struct {
+	fs.File
+	text *strings.Reader
+}
+
+func (m *migration) Read(into []byte) (int, error) { return m.text.Read(into) }
 
 func micros(t time.Time) int64 {
 	if t.IsZero() {

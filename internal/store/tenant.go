@@ -27,11 +27,11 @@ func one[T any](list []T, err error) (*T, error) {
 
 // Event reads one event, or nil.
 func (t *Tenant) Event(ctx context.Context, id hub.EventID) (*hub.Event, error) {
-	r, err := t.db.query(ctx, `SELECT id, record_key, dedupe, version, payload, source, received_at FROM event WHERE tenant = ? AND id = ?`, t.id, id)
+	r, err := t.db.query(ctx, `SELECT id, record_key, version, payload, source, received_at FROM event WHERE tenant = ? AND id = ?`, t.id, id)
 	return one(all(r, err, func(r rows, e *hub.Event) error {
 		var key string
 		var at int64
-		err := r.Scan(&e.ID, &key, &e.Dedupe, &e.Version, &e.Payload, &e.Source, &at)
+		err := r.Scan(&e.ID, &key, &e.Version, &e.Payload, &e.Source, &at)
 		e.Key, _ = hub.ParseRecordKey(key)
 		e.Tenant, e.Received = t.id, instant(at)
 		return err
@@ -73,7 +73,7 @@ func (t *Tenant) Links(ctx context.Context, record hub.RecordID) ([]Link, error)
 
 // OpenWrite reads the write on a record in a connection whose outcome is not known, or nil.
 func (t *Tenant) OpenWrite(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Write, error) {
-	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND connection = ? AND record = ? AND state IN ('open', 'uncertain')`, t.id, in, record)
+	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain')`, t.id, record, in)
 	return one(all(r, err, scanWrite))
 }
 
@@ -90,12 +90,6 @@ func scanWrite(r rows, w *Write) error {
 // Writes lists the writes on a record, oldest first: its history in the far sides.
 func (t *Tenant) Writes(ctx context.Context, record hub.RecordID) ([]Write, error) {
 	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND record = ? ORDER BY started_at`, t.id, record)
-	return all(r, err, scanWrite)
-}
-
-// RunWrites lists the writes of a run.
-func (t *Tenant) RunWrites(ctx context.Context, run hub.RunID) ([]Write, error) {
-	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND run = ? ORDER BY started_at`, t.id, run)
 	return all(r, err, scanWrite)
 }
 
@@ -172,10 +166,10 @@ func scanRun(r rows, v *Run) error {
 	return err
 }
 
-// Runs lists ended runs, newest first.
+// Runs lists ended runs, the latest to begin first: their ids are in order of time.
 func (t *Tenant) Runs(ctx context.Context, f Filter) ([]Run, error) {
 	where, args := f.where(t.id, "outcome")
-	r, err := t.db.query(ctx, `SELECT `+runColumns+` FROM run WHERE `+where+` ORDER BY ended_at DESC LIMIT ?`, args...)
+	r, err := t.db.query(ctx, `SELECT `+runColumns+` FROM run WHERE `+where+` ORDER BY id DESC LIMIT ?`, args...)
 	return all(r, err, scanRun)
 }
 
@@ -234,7 +228,7 @@ func (t *Tenant) CloseException(ctx context.Context, id hub.ExceptionID, state, 
 				return err
 			}
 		}
-		return appendAudit(ctx, x, t.id, []AuditEntry{entry})
+		return t.appendAudit(ctx, x, t.id, []AuditEntry{entry})
 	})
 	return done, err
 }

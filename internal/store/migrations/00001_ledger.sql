@@ -1,6 +1,10 @@
 -- One text for SQLite and PostgreSQL. Every key and index starts with the tenant, so that tenants
 -- can be spread over databases without a change; exceptions: node, and the claim order of work.
 -- Instants are microseconds UTC.
+--
+-- What a busy table costs is the number of its trees: each row of each tree is a page written. So a
+-- table has as few indexes as it can, and on SQLite its rows lie in the tree of their key. A line
+-- that begins with the name of a database is a comment for the other one.
 
 -- +goose Up
 CREATE TABLE node (
@@ -48,14 +52,15 @@ CREATE TABLE event (
   id TEXT NOT NULL,
   connection TEXT NOT NULL,
   record_key TEXT NOT NULL,
-  dedupe TEXT NOT NULL,
   version BIGINT NOT NULL,
   payload BYTEA,
   source TEXT NOT NULL,
   received_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
-);
-CREATE UNIQUE INDEX event_dedupe ON event (tenant, connection, dedupe);
+)
+-- sqlite: WITHOUT ROWID
+;
+-- An event's id follows from what makes it unique, so that a repeat has the same.
 
 CREATE TABLE work (
   tenant TEXT NOT NULL,
@@ -74,11 +79,13 @@ CREATE TABLE work (
   epoch BIGINT NOT NULL DEFAULT 0,
   attempts BIGINT NOT NULL DEFAULT 0,
   crashes BIGINT NOT NULL DEFAULT 0,
+  parked BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, deployment, record_key)
-);
+)
+-- sqlite: WITHOUT ROWID
+;
 CREATE INDEX work_ready ON work (lane, tenant, deployment, due_at) WHERE state = 'ready';
 CREATE INDEX work_later ON work (due_at) WHERE state = 'later';
-CREATE INDEX work_running ON work (epoch) WHERE state = 'running';
 CREATE INDEX work_waiting ON work (tenant, waits_on) WHERE state = 'waiting';
 
 CREATE TABLE run (
@@ -96,9 +103,10 @@ CREATE TABLE run (
   accepted_at BIGINT NOT NULL,
   ended_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
-);
-CREATE INDEX run_key ON run (tenant, deployment, record_key, ended_at);
-CREATE INDEX run_time ON run (tenant, ended_at);
+)
+-- sqlite: WITHOUT ROWID
+;
+CREATE INDEX run_key ON run (tenant, deployment, record_key, id);
 
 CREATE TABLE input (
   tenant TEXT NOT NULL,
@@ -106,7 +114,9 @@ CREATE TABLE input (
   record_key TEXT NOT NULL,
   payload BYTEA NOT NULL,
   PRIMARY KEY (tenant, run, record_key)
-);
+)
+-- sqlite: WITHOUT ROWID
+;
 
 CREATE TABLE record (
   tenant TEXT NOT NULL,
@@ -116,8 +126,9 @@ CREATE TABLE record (
   fields TEXT NOT NULL,
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
-);
-CREATE INDEX record_label ON record (tenant, type, label);
+)
+-- sqlite: WITHOUT ROWID
+;
 
 CREATE TABLE xref (
   tenant TEXT NOT NULL,
@@ -131,7 +142,9 @@ CREATE TABLE xref (
   writes BIGINT NOT NULL DEFAULT 0,
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, record, connection)
-);
+)
+-- sqlite: WITHOUT ROWID
+;
 CREATE UNIQUE INDEX xref_external ON xref (tenant, connection, kind, external_id);
 
 CREATE TABLE write (
@@ -152,13 +165,14 @@ CREATE TABLE write (
   message TEXT NOT NULL DEFAULT '',
   started_at BIGINT NOT NULL,
   ended_at BIGINT NOT NULL DEFAULT 0,
-  PRIMARY KEY (tenant, op_key)
-);
+  PRIMARY KEY (tenant, record, connection, op_key)
+)
+-- sqlite: WITHOUT ROWID
+;
 -- At most one write is under way per record and far side: two deals of one new customer cannot both
 -- create it. The loser of the race waits for the winner's outcome.
-CREATE UNIQUE INDEX write_open ON write (tenant, connection, record) WHERE state = 'open';
-CREATE INDEX write_run ON write (tenant, run);
-CREATE INDEX write_record ON write (tenant, record, started_at);
+-- SQLite has one writer, who looks first; between the writers of PostgreSQL an index has to decide.
+-- postgres: CREATE UNIQUE INDEX write_open ON write (tenant, record, connection) WHERE state = 'open';
 
 CREATE TABLE exception (
   tenant TEXT NOT NULL,
@@ -188,19 +202,37 @@ CREATE TABLE cursor (
   value TEXT NOT NULL,
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, deployment, record_key)
-);
+)
+-- sqlite: WITHOUT ROWID
+;
 
+-- One row holds the entries that were committed together. The head is a row of its own, so that
+-- nodes add to a tenant's chain one after the other.
 CREATE TABLE audit (
   tenant TEXT NOT NULL,
   seq BIGINT NOT NULL,
-  at BIGINT NOT NULL,
-  who TEXT NOT NULL,
-  action TEXT NOT NULL,
-  object TEXT NOT NULL,
-  detail TEXT NOT NULL,
+  entries TEXT NOT NULL,
   prev TEXT NOT NULL,
   hash TEXT NOT NULL,
   PRIMARY KEY (tenant, seq)
+)
+-- sqlite: WITHOUT ROWID
+;
+
+CREATE TABLE audit_head (
+  tenant TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  hash TEXT NOT NULL,
+  PRIMARY KEY (tenant)
+);
+
+-- How much of a vendor's limit was used lately, by all nodes together.
+CREATE TABLE limit_use (
+  tenant TEXT NOT NULL,
+  connection TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kept TEXT NOT NULL,
+  PRIMARY KEY (tenant, connection, name)
 );
 
 CREATE TABLE api_key (
@@ -214,6 +246,8 @@ CREATE TABLE api_key (
 
 -- +goose Down
 DROP TABLE api_key;
+DROP TABLE limit_use;
+DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE cursor;
 DROP TABLE exception;

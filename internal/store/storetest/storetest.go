@@ -53,14 +53,22 @@ func Run(t *testing.T, open Opener) {
 		"a lane goes before the next":                                  lanes,
 		"a retry is due when its time comes, and keeps its run":        retries,
 		"a record that waits for another goes on when that one comes":  releases,
+		"a record that waits for what came meanwhile goes on at once":  cameMeanwhile,
+		"a record that waits for a write goes on when it is refused":   refusedReleases,
+		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
+		"a row that its node does not carry is given back":             givesBack,
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
 		"a write's outcome and its link are kept together":             outcome,
 		"a parked run opens an exception, a retry runs it again, once": parks,
 		"what many record at once is all kept":                         together,
+		"what is used of a limit is counted once by all":               limits,
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
+		"a tenant's first key stays until it is wrapped anew":          firstKey,
+		"a paused flow's rows wait until it is resumed":                paused,
+		"a newer revision pauses and resumes too":                      pausedByFile,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
@@ -94,7 +102,7 @@ func (b *bench) runID() hub.RunID {
 func (b *bench) arrival(tenant, id, dedupe string, version int64, lane hub.Lane) store.Arrival {
 	return store.Arrival{
 		Event: hub.Event{ID: hub.EventID("evt_" + dedupe), Tenant: hub.TenantID(tenant), Key: hub.RecordKey{Connection: "crm", Kind: "deal", ID: id},
-			Dedupe: dedupe, Version: version, Payload: []byte(`{}`), Source: "webhook", Received: b.clock.Now()},
+			Version: version, Payload: []byte(`{}`), Source: "webhook", Received: b.clock.Now()},
 		Deployments: []hub.DeploymentID{"deals"}, Lane: lane, RunID: b.runID,
 	}
 }
@@ -106,9 +114,9 @@ func (b *bench) accept(tenant, id, dedupe string, version int64) bool {
 	return fresh[0]
 }
 
-func (b *bench) claim(n int) []hub.Work {
+func (b *bench) claim(n int) []store.Claim {
 	b.Helper()
-	list, err := b.store.Claim(b.ctx, b.epoch, n, &b.turn, b.runID)
+	list, err := b.log.Claim(b.ctx, b.epoch, n, &b.turn, b.runID)
 	b.must(err)
 	return list
 }
@@ -119,22 +127,22 @@ func (b *bench) one() hub.Work {
 	if len(list) != 1 {
 		b.Fatalf("claimed %d rows, want 1", len(list))
 	}
-	return list[0]
+	return list[0].Work
 }
 
-func (b *bench) finish(w hub.Work, o hub.Outcome, releases ...string) {
+func (b *bench) finish(w hub.Work, o hub.Outcome, closed ...store.WriteDone) {
 	b.Helper()
-	_, err := b.log.Record(b.ctx, b.ending(w, o, releases...))
+	_, err := b.log.Record(b.ctx, b.ending(w, o, closed...))
 	b.must(err)
 }
 
-func (b *bench) ending(w hub.Work, o hub.Outcome, releases ...string) store.Step {
-	f := &store.Finish{Work: w, Releases: releases, Run: store.Run{Tenant: w.Tenant, ID: w.Run, Deployment: w.Deployment, Key: w.Key, Event: w.Event,
+func (b *bench) ending(w hub.Work, o hub.Outcome, closed ...store.WriteDone) store.Step {
+	f := &store.Finish{Work: w, Run: store.Run{Tenant: w.Tenant, ID: w.Run, Deployment: w.Deployment, Key: w.Key, Event: w.Event,
 		Outcome: o, Accepted: b.clock.Now(), Ended: b.clock.Now()}}
 	if o == hub.Parked {
 		f.Exception = &store.Exception{ID: hub.ExceptionID("exc_" + string(w.Run)), Class: "validation", Code: "x", Message: "No amount.", Opened: b.clock.Now()}
 	}
-	return store.Step{Epoch: w.Epoch, Tenant: w.Tenant, Finish: f}
+	return store.Step{Epoch: w.Epoch, Tenant: w.Tenant, Finish: f, Close: closed}
 }
 
 func (b *bench) outcomes(tenant string) map[hub.Outcome]int {
@@ -268,9 +276,59 @@ func releases(b *bench) {
 	b.must(err)
 	b.accept("t1", "2", "e2", 0)
 	parent := b.one()
-	b.finish(parent, hub.Written, "erp/rec_1")
+	b.finish(parent, hub.Written, closed("op_1", "rec_1"))
 	if got := b.one(); got.Key != "crm/deal/1" {
 		b.Errorf("released %s, want the child", got.Key)
+	}
+}
+
+// waiting claims the only row and sets it aside until rec_1 is known in the ERP.
+func (b *bench) waiting() {
+	b.Helper()
+	w := b.one()
+	w.State, w.Reason, w.WaitsOn = hub.Waiting, "waits for its customer", store.WaitsOn("erp", "rec_1")
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Defer: &store.Defer{Work: w}})
+	b.must(err)
+}
+
+func cameMeanwhile(b *bench) {
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{closed("op1", "rec_1")}})
+	b.must(err)
+	b.accept("t1", "1", "e1", 0)
+	b.waiting()
+	b.one()
+}
+
+func refusedReleases(b *bench) {
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	b.accept("t1", "1", "e1", 0)
+	b.waiting()
+	if n := len(b.claim(10)); n != 0 {
+		b.Fatal("it did not wait for the write under way")
+	}
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", Record: "rec_1", Connection: "erp", State: "refused"}}})
+	b.must(err)
+	b.one()
+}
+
+func knownNotCreated(b *bench) {
+	in := intent("op1", "rec_1")
+	in.Creates = true
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Links: []store.Link{{Record: "rec_1", Connection: "erp", Kind: "customer", ExternalID: "C-1"}}, Open: []store.Write{in}})
+	b.must(err)
+	busy, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{in}})
+	b.must(err)
+	if len(busy) != 1 {
+		b.Error("a record that was matched meanwhile is created all the same")
+	}
+	in.Creates = false
+	busy, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{in}})
+	b.must(err)
+	if len(busy) != 0 {
+		b.Error("a record that is known cannot be updated")
 	}
 }
 
@@ -292,6 +350,19 @@ func recovers(b *bench) {
 	}
 }
 
+func givesBack(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	b.accept("t1", "2", "e2", 0)
+	claimed := b.claim(10)
+	kept := claimed[0]
+	n, err := b.store.GiveBack(b.ctx, b.epoch, func(w hub.Work) bool { return w.Key == kept.Key })
+	b.must(err)
+	got := b.claim(10)
+	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 {
+		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept, no crash counted", n, got)
+	}
+}
+
 func fenced(b *bench) {
 	b.accept("t1", "1", "e1", 0)
 	w := b.one()
@@ -304,9 +375,14 @@ func fenced(b *bench) {
 	if _, err := b.log.Record(b.ctx, store.Step{Epoch: w.Epoch, Tenant: "t1", Records: []store.Record{{ID: "r", Type: "account", Fields: []byte("{}")}}}); !errors.Is(err, store.ErrFenced) {
 		b.Errorf("recording under a lost lease: %v", err)
 	}
-	if _, err := b.store.Claim(b.ctx, b.epoch, 1, &b.turn, b.runID); !errors.Is(err, store.ErrFenced) {
+	if _, err := b.log.Claim(b.ctx, b.epoch, 1, &b.turn, b.runID); !errors.Is(err, store.ErrFenced) {
 		b.Errorf("claiming under a lost lease: %v", err)
 	}
+}
+
+func closed(op, record string) store.WriteDone {
+	link := store.Link{Record: hub.RecordID(record), Connection: "erp", Kind: "customer", ExternalID: "C-" + record, Writes: 1}
+	return store.WriteDone{OpKey: op, Record: link.Record, Connection: link.Connection, State: "done", Link: link, Ended: time.Unix(2, 0)}
 }
 
 func intent(op, record string) store.Write {
@@ -326,7 +402,7 @@ func oneWrite(b *bench) {
 	if len(again) != 1 {
 		b.Error("an intent whose outcome is unknown was opened again")
 	}
-	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", State: "refused"}}, Open: []store.Write{intent("op1", "rec_1")}})
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", Record: "rec_1", Connection: "erp", State: "refused"}}, Open: []store.Write{intent("op1", "rec_1")}})
 	b.must(err)
 	open, err := b.store.Tenant("t1").OpenWrite(b.ctx, "rec_1", "erp")
 	b.must(err)
@@ -339,7 +415,7 @@ func outcome(b *bench) {
 	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
 	b.must(err)
 	link := store.Link{Record: "rec_1", Connection: "erp", Kind: "customer", ExternalID: "C-1", Number: "C-1", Hash: "h", Writes: 1, Updated: b.clock.Now()}
-	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", State: "done", Link: link, Ended: b.clock.Now()}}})
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", Record: "rec_1", Connection: "erp", State: "done", Link: link, Ended: b.clock.Now()}}})
 	b.must(err)
 	t := b.store.Tenant("t1")
 	got, err := t.LinkOf(b.ctx, "erp", "customer", "C-1")
@@ -404,6 +480,36 @@ func together(b *bench) {
 	if got := len(b.claim(n + 1)); got != n {
 		b.Errorf("%d rows, want %d", got, n)
 	}
+}
+
+func limits(b *bench) {
+	const hands, each = 4, 25
+	var wait sync.WaitGroup
+	errs := make(chan error, hands*each)
+	for range hands {
+		wait.Go(func() {
+			for range each {
+				errs <- b.store.Tenant("t1").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) { return kept + "x", nil })
+			}
+		})
+	}
+	wait.Wait()
+	close(errs)
+	for err := range errs {
+		b.must(err)
+	}
+	b.must(b.store.Tenant("t2").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) {
+		if kept != "" {
+			b.Error("one tenant sees another's use")
+		}
+		return kept, nil
+	}))
+	b.must(b.store.Tenant("t1").ChangeLimit(b.ctx, "crm", "calls", func(kept string, _ time.Time) (string, error) {
+		if len(kept) != hands*each {
+			b.Errorf("%d counted, want %d", len(kept), hands*each)
+		}
+		return kept, nil
+	}))
 }
 
 func audit(b *bench) {

@@ -1,0 +1,43 @@
+package connector
+
+import (
+	"maps"
+	"slices"
+)
+
+// Operations are the names of all calls that the connector offers, in order: "deal.get".
+func (c *Connector) Operations() []string { return slices.Sorted(maps.Keys(c.operations())) }
+
+// Operation is the call of this name, or nil.
+func (c *Connector) Operation(name string) *Op { return c.operations()[name] }
+
+func (c *Connector) operations() map[string]*Op {
+	all := maps.Clone(c.ops)
+	for _, k := range c.kinds {
+		for _, op := range k.operations() {
+			if op != nil {
+				all[op.Name] = op
+			}
+		}
+	}
+	return all
+}
+
+// operations are the record's calls; nil stands for one that it lacks.
+func (k *Kind) operations() []*Op {
+	list := []*Op{k.Get, k.Create, k.Update}
+	if k.List != nil {
+		list = append(list, k.List.Op)
+	}
+	list = append(list, slices.Collect(maps.Values(k.Find))...)
+	for _, w := range k.With {
+		list = append(list, w.Op)
+	}
+	for _, f := range k.After {
+		list = append(list, f.Op)
+		for _, w := range f.With {
+			list = append(list, w.Op)
+		}
+	}
+	return list
+}
