@@ -118,7 +118,8 @@ func (p *Program) EvalAt(place any, vars map[string]any) (any, error) {
 	if errors.As(err, &known) {
 		return nil, known
 	}
-	return nil, &hub.Error{Kind: hub.Invalid, Code: "expression.failed", Message: fmt.Sprintf("%s: %s", p.source, failure(err))}
+	// The cause stays in the chain: who called may know it, as the engine knows what waits for another record.
+	return nil, &hub.Error{Kind: hub.Invalid, Code: "expression.failed", Message: fmt.Sprintf("%s: %s", p.source, failure(err)), Err: err}
 }
 
 func failure(err error) string {

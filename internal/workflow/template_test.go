@@ -1,0 +1,91 @@
+package workflow_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"throughline/internal/canonical"
+	"throughline/internal/workflow"
+	"throughline/schemas"
+	"throughline/templates"
+)
+
+const head = "template: t\nversion: 1\ntitle: T\nroles: {crm: required, erp: required}\ntrigger: {record: opportunity, from: crm}\n"
+
+func set(t *testing.T) *canonical.Set {
+	t.Helper()
+	s, err := canonical.Load(schemas.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestABadTemplateIsToldWithItsLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"a word that there is not", "steps: [{wriet: project}]", "unknown key `wriet`. Did you mean `write`?"},
+		{"a step that does nothing", "steps: [{when: =true}]", "this step does nothing. A step is one of check, read, match, decide, approve and write."},
+		{"a role that there is not", "steps: [{write: contact, to: time}]", `there is no role "time". Known are crm, erp.`},
+		{"a record that there is not", "steps: [{write: invoicing, to: erp}]", `there is no canonical record "invoicing"`},
+		{"a field that there is not", "steps: [{write: project, to: erp, set: {nmae: A}}]", `a project has no field "nmae"`},
+		{"a field of another type", "steps: [{write: project, to: erp, set: {budget: =record.name}}]", "this is of type text, but money is wanted here"},
+		{"a result that no earlier step gives", "steps: [{match: account, in: erp}]", `no earlier step gives "account". Read it first.`},
+		{"a result before its step", "steps: [{write: project, to: erp, set: {account: =account}}, {read: account, of: =record.account}]", "account: this is of type type(account), but reference to (account) is wanted here"},
+		{"a pack of rules that there is not", "steps: [{check: sellable}]", `there is no pack of rules "sellable". Add it under rules:.`},
+		{"a condition that is no yes or no", "steps: [{approve: =record.amount, asks: A}]", "this is of type money, but bool is wanted here"},
+		{"items without a key", "steps: [{write: task, to: erp, each: =record.lines, set: {name: =item.name}}]", "the items have no key. Add key: =item.code"},
+		{"a reference to another record", "steps: [{read: account, of: =record.contact}]", "t/v1.yaml:6:"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := workflow.Load(fstest.MapFS{"t/v1.yaml": {Data: []byte(head + c.text)}}, "t", 1, set(t), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "t/v1.yaml:6:") {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAnswersToParameters(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		p     workflow.Parameter
+		given any
+		want  string
+	}{
+		{"money", workflow.Parameter{Type: "money"}, "250000 EUR", "250000.00 EUR"},
+		{"no money", workflow.Parameter{Type: "money", Default: "none"}, nil, "<nil>"},
+		{"a text that may be", workflow.Parameter{Type: "text", Values: []string{"a", "b"}}, "b", "b"},
+		{"a text that may not be", workflow.Parameter{Type: "text", Values: []string{"a", "b"}}, "c", `"c" is none of a, b`},
+		{"a list in one line", workflow.Parameter{Type: "list"}, "a, b", "[a b]"},
+		{"yes", workflow.Parameter{Type: "bool"}, true, "true"},
+		{"a number", workflow.Parameter{Type: "int"}, "7", "7"},
+		{"money without a currency", workflow.Parameter{Type: "money"}, "7", "currency"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, err := c.p.Answer(c.given)
+			if got := fmt.Sprint(v, " ", err); !strings.Contains(got, c.want) {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestTheGraphFollowsFromTheExpressions: steps need no arrows.
+func TestTheGraphFollowsFromTheExpressions(t *testing.T) {
+	tpl, err := workflow.Load(templates.Files, "deal-to-project", 1, set(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, n := range tpl.Graph() {
+		lines = append(lines, n.Kind+" "+n.Name+" <- "+strings.Join(n.Needs, " "))
+	}
+	got := strings.Join(lines, "\n")
+	for _, want := range []string{"read account <- record", "match account <- account", "decide sold <- record", "write project <- record account sold", "write task <- sold project", "write opportunity <- project record"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}
