@@ -120,12 +120,18 @@ func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
 	for _, c := range list {
 		conns[c.ID] = c
 	}
-	return l.Compile(ctx, d.Tenant, d.ID, d.Revision, spec, conns)
+	return l.compile(ctx, d.Tenant, d.ID, d.Revision, spec, conns)
 }
 
 // Compile makes a flow of a spec and checks it: types, roles, what the connectors can carry. It is
 // what `apply` runs before anything is stored (N4).
 func (l *Loader) Compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection) (*Flow, error) {
+	l.mu.Lock() // it opens connections, as the runs do meanwhile
+	defer l.mu.Unlock()
+	return l.compile(ctx, tenant, id, revision, spec, conns)
+}
+
+func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection) (*Flow, error) {
 	t, err := l.catalog.Template(spec.Template, spec.Version, spec.Extend)
 	if err != nil {
 		return nil, err
