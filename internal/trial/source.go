@@ -112,3 +112,9 @@ func percentile(list []time.Duration, share float64) float64 {
 }
 
 func round(x float64) float64 { return float64(int64(x*1000+0.5)) / 1000 }
+
+func (s *source) refusals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
