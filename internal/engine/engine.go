@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
 	"throughline/internal/store"
@@ -171,6 +172,7 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]hub.Work, err
 		return nil, nil
 	}
 	list, err := e.Claim(ctx, hands)
+	crashpoint.At("claim.taken")
 	for range hands - len(list) {
 		free <- struct{}{}
 	}

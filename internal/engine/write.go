@@ -6,6 +6,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
@@ -46,10 +47,12 @@ func (r *run) write(p *workflow.Plan, end *End, res *result) error {
 // once makes the intent durable before the call leaves us (R3).
 func (w *write) once() error {
 	w.run.pending.Open = []store.Write{w.intent}
+	crashpoint.At("intent.store")
 	busy, err := w.run.commit()
 	if err != nil {
 		return err
 	}
+	crashpoint.At("intent.stored")
 	if len(busy) > 0 {
 		return w.settle()
 	}
@@ -139,7 +142,9 @@ func (w *write) send() error {
 		vars["id"] = w.link.ExternalID
 	}
 	r.class = w.intent.Class
+	crashpoint.At("call.send")
 	answer, err := r.call(w.end, w.op, vars)
+	crashpoint.At("call.answered")
 	if err != nil {
 		return w.refused(err)
 	}
