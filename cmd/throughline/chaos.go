@@ -87,7 +87,7 @@ func (c *chaosCmd) tell(r trial.Result) error {
 		{"crash points hit", strings.Join(r.PointsHit, " ")}, {"crash points never passed", strings.Join(r.PointsMissed, " ")},
 		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
 		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained},
-		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", r.Parked}, {"findings", len(r.Findings)},
+		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
 	} {
 		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])
 	}

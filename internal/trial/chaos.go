@@ -169,6 +169,9 @@ func (r *chaosRun) points(ctx context.Context) error {
 		if err := <-sent; err != nil {
 			return err
 		}
+		if err := r.calm(ctx); err != nil { // or the same records die three times and are parked, as they should
+			return err
+		}
 	}
 	return nil
 }
@@ -179,7 +182,13 @@ func (r *chaosRun) drain(ctx context.Context) error {
 	if err := r.far.faults(ctx, farside.Plan{}); err != nil {
 		return err
 	}
-	r.say("drain")
+	err := r.calm(ctx)
+	r.result.Drained = round(r.result.Drained + time.Since(begun).Seconds())
+	return err
+}
+
+// calm waits until all work has come to rest.
+func (r *chaosRun) calm(ctx context.Context) error {
 	ctx, end := context.WithTimeout(ctx, r.Drain)
 	defer end()
 	s, err := store.Open(ctx, r.ledger(), time.Now)
@@ -193,15 +202,13 @@ func (r *chaosRun) drain(ctx context.Context) error {
 			return err
 		}
 		if open == 0 {
-			break
+			return nil
 		}
 		if pause(ctx, 200*time.Millisecond) != nil {
 			r.say("%d records did not come to rest within %s", open, r.Drain) // the oracle says what that means
-			break
+			return nil
 		}
 	}
-	r.result.Drained = round(time.Since(begun).Seconds())
-	return nil
 }
 
 // unfinished counts rows of work that have yet to end.
