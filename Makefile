@@ -2,11 +2,12 @@
 # make check      what CI runs: format, vet, tests on SQLite and PostgreSQL
 # make real       the test on the real systems (Tryton, Redmine; installed by apt where we are root)
 # make bench      the benchmarks of the hot paths
+# make chaos      kills, crash points, a faulty far side, three nodes: nothing lost, nothing twice (minutes)
 
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: all build check fmt vet test real bench
+.PHONY: all build check fmt vet test real bench chaos
 
 all: build
 
@@ -29,3 +30,6 @@ real:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
+chaos: build
+	scripts/with-postgres scripts/chaos

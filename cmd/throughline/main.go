@@ -28,6 +28,7 @@ type commands struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of a kind of file."`
 	Key        keyCmd        `cmd:"" help:"Make an API key."`
 	Bench      benchCmd      `cmd:"" help:"Measure the product against a far side."`
+	Chaos      chaosCmd      `cmd:"" help:"Kill and disturb the product under load, and prove that nothing is lost or written twice."`
 	Demo       demoCmd       `cmd:"" help:"Product, simulated far sides and sample data, on this machine alone."`
 }
 

@@ -71,8 +71,8 @@ func hinted(err error) error {
 	return &told
 }
 
-// trial is one call under way.
-type trial struct {
+// attempt is one call under way.
+type attempt struct {
 	cmd    *tryCmd
 	system *catalog.System
 	kind   *connector.Kind // of the operation; nil for whoami
@@ -81,9 +81,9 @@ type trial struct {
 	vars   remote.Vars
 }
 
-func (c *tryCmd) prepare(system *catalog.System, set *canonical.Set) (*trial, error) {
+func (c *tryCmd) prepare(system *catalog.System, set *canonical.Set) (*attempt, error) {
 	record, _, _ := strings.Cut(c.Operation, ".")
-	t := &trial{cmd: c, system: system, kind: system.Connector.Kind(record), vars: remote.Vars{"key": "try"}}
+	t := &attempt{cmd: c, system: system, kind: system.Connector.Kind(record), vars: remote.Vars{"key": "try"}}
 	settings, err := c.settings(system)
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func networks(list []string) ([]netip.Prefix, error) {
 }
 
 // variables are what the call's expressions read.
-func (t *trial) variables(set *canonical.Set) error {
+func (t *attempt) variables(set *canonical.Set) error {
 	for name, v := range t.cmd.Var {
 		t.vars[name] = v
 	}
@@ -209,7 +209,7 @@ func (t *trial) variables(set *canonical.Set) error {
 }
 
 // fields maps the canonical record that is given to what the vendor takes.
-func (t *trial) fields(set *canonical.Set) error {
+func (t *attempt) fields(set *canonical.Set) error {
 	m := t.system.Mappings[t.kind.As]
 	if m == nil {
 		return &hub.Error{Kind: hub.Invalid, Code: "try.unmapped", Message: fmt.Sprintf("Nothing maps the record %q.", t.kind.Name), Hint: "Add it to mapping/, or leave out --field."}
@@ -243,7 +243,7 @@ func (t *trial) fields(set *canonical.Set) error {
 	return nil
 }
 
-func (t *trial) context() mapping.Context {
+func (t *attempt) context() mapping.Context {
 	known := func(r canonical.Ref) (string, bool, error) { return string(r.ID), true, nil }
 	return mapping.Context{Tenant: t.conn.Tenant, Connection: t.conn.ID, Settings: t.conn.Settings, Kinds: t.system.Connector.KindAs, Resolve: known}
 }

@@ -89,7 +89,7 @@ func (s *shownCalls) print(format string, args ...any) {
 }
 
 // tell prints what was read from the answer.
-func (t *trial) tell(ctx context.Context, op *connector.Op, a *connector.Answer) error {
+func (t *attempt) tell(ctx context.Context, op *connector.Op, a *connector.Answer) error {
 	if t.kind == nil {
 		name, err := op.AccountName(a)
 		fmt.Printf("= %s\n", name)
@@ -120,7 +120,7 @@ func (t *trial) tell(ctx context.Context, op *connector.Op, a *connector.Answer)
 }
 
 // complete makes the further reads that a record needs.
-func (t *trial) complete(ctx context.Context, x any) error {
+func (t *attempt) complete(ctx context.Context, x any) error {
 	m, ok := x.(map[string]any)
 	if !ok {
 		return nil
@@ -137,7 +137,7 @@ func (t *trial) complete(ctx context.Context, x any) error {
 
 // item prints one record: the vendor's id, and the canonical record or why there is none. A record
 // that cannot be read is told and is no failure of the call.
-func (t *trial) item(x any) error {
+func (t *attempt) item(x any) error {
 	id, err := t.kind.IDOf(x, t.conn.Settings)
 	if err != nil {
 		return err

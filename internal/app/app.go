@@ -47,7 +47,8 @@ type Config struct {
 	Extra    []string // folders with connectors/ and templates/ of the partner's own
 	Allow    []string // private networks that may be called
 	Workers  int
-	NewKey   bool // make a master key where there is none, also for a shared store
+	Lease    time.Duration // how long a node that stops is believed to live; longer than the longest call
+	NewKey   bool          // make a master key where there is none, also for a shared store
 	Log      *slog.Logger
 
 	Definitions []fs.FS // further definitions, with connectors/ and templates/
@@ -118,6 +119,9 @@ func (c *Config) defaults() {
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(os.Getpid())))
 	}
+	if c.Lease == 0 {
+		c.Lease = 25 * time.Second
+	}
 	if c.Workers == 0 {
 		c.Workers = 256
 	}
@@ -166,7 +170,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	// The engine ticks polls by ingest, and ingest wakes the engine: a relay ties the knot.
 	tick := &relay{}
 	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, NewID: newID, Rand: a.Rand,
-		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: 25 * time.Second, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
+		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: a.Lease, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
 	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })

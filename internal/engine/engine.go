@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
 	"throughline/internal/store"
@@ -238,6 +239,7 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, 
 		return nil, nil
 	}
 	list, err := e.Claim(ctx, hands)
+	crashpoint.At("claim.taken")
 	for range hands - len(list) {
 		free <- struct{}{}
 	}

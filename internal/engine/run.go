@@ -9,6 +9,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
@@ -378,7 +379,9 @@ func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field, Label: r.label, Opened: now}
 	}
 	r.pending.Finish, r.pending.Records = f, r.seen
+	crashpoint.At("outcome.store")
 	_, err := r.commit()
+	crashpoint.At("outcome.stored")
 	return err
 }
 

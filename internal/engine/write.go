@@ -9,6 +9,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
@@ -44,7 +45,9 @@ func (r *run) open(list []*write) error {
 	if len(r.pending.Open) == 0 {
 		return nil
 	}
+	crashpoint.At("intent.store")
 	busy, err := r.commit()
+	crashpoint.At("intent.stored")
 	for _, w := range list {
 		w.busy = slices.Contains(busy, w.intent.OpKey)
 	}
@@ -188,7 +191,9 @@ func (w *write) alone() {
 		vars["id"] = w.link.ExternalID
 	}
 	if w.err = w.run.reads(w.end, w.op.With, vars); w.err == nil {
+		crashpoint.At("call.send")
 		w.answer, w.err = w.run.call(w.end, w.op, vars)
+		crashpoint.At("call.answered")
 	}
 }
 

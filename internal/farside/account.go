@@ -12,7 +12,6 @@ import (
 // account is what one tenant has at the far side.
 type account struct {
 	name     string
-	next     int
 	marked   map[string]map[string]*object // the newest with a marker, by kind
 	byID     map[string]*object
 	versions map[string]int64 // of opportunities
@@ -49,9 +48,8 @@ func (f *Far) account(name string) *account {
 	return a
 }
 
-func (a *account) make(kind string, s sent) (*object, oracle.Effect) {
-	a.next++
-	o := &object{ID: strconv.Itoa(a.next), ExternalID: s.ExternalID, about: aboutOf(s.Name)}
+func (a *account) make(kind, id string, s sent) (*object, oracle.Effect) {
+	o := &object{ID: id, ExternalID: s.ExternalID, about: aboutOf(s.Name)}
 	if a.marked[kind] == nil {
 		a.marked[kind] = map[string]*object{}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -77,7 +78,8 @@ func (f *Far) create(name, kind string, body []byte, lost bool) (reply, error) {
 	}
 	f.mu.Lock()
 	f.count(kind, name+"/"+sent.ExternalID)
-	o, line := f.account(name).make(kind, sent)
+	f.nextID++
+	o, line := f.account(name).make(kind, strconv.Itoa(f.nextID), sent)
 	f.mu.Unlock()
 	line.Lost = lost
 	return reply{http.StatusCreated, o}, f.note(line)

@@ -43,6 +43,7 @@ type Far struct {
 	ledger  *oracle.Ledger // nil: none is kept
 
 	mu       sync.Mutex
+	nextID   int // goes on over a reset: no far side gives the same id twice
 	accounts map[string]*account
 	calls    map[string]*Count
 	seen     map[string]map[string]bool

@@ -12,6 +12,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
@@ -69,9 +70,11 @@ func (in *Ingest) Accept(ctx context.Context, tenant hub.TenantID, id hub.Connec
 			return 0, err
 		}
 	}
+	crashpoint.At("accept.store")
 	if _, err := in.journal.Accept(ctx, list...); err != nil {
 		return 0, fmt.Errorf("store the delivery: %w", err)
 	}
+	crashpoint.At("accept.stored")
 	in.wake()
 	return len(list), nil
 }

@@ -94,15 +94,27 @@ func (c *checker) count(s *story) {
 	} else if s.newest != nil && len(s.effects) > 0 {
 		c.verdict.Recovered++
 	}
-	if s.ended("parked") {
-		c.verdict.Parked++
-	}
+	c.countParked(s)
 	last := map[string]string{}
 	for _, e := range s.effects {
 		if e.Op != Create && last[e.Entity] == e.Content {
 			c.verdict.Upserts++
 		}
 		last[e.Entity] = e.Content
+	}
+}
+
+func (c *checker) countParked(s *story) {
+	for _, o := range s.outcomes {
+		if o.State != "parked" {
+			continue
+		}
+		c.verdict.Parked++
+		if c.verdict.ParkedBy == nil {
+			c.verdict.ParkedBy = map[string]int{}
+		}
+		c.verdict.ParkedBy[o.Code]++
+		return // a record counts once
 	}
 }
 

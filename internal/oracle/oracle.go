@@ -77,13 +77,15 @@ type Finding struct {
 
 // Verdict is the oracle's answer. Only Findings are faults; the counts tell what was seen.
 type Verdict struct {
-	Offered   int       `json:"offered"`
-	Acked     int       `json:"acked"`
-	Effects   int       `json:"effects"`
-	Recovered int       `json:"recovered"` // at the far side though the acknowledgement never arrived: right
-	Upserts   int       `json:"upserts"`   // updates with content that stood there already: right
-	Parked    int       `json:"parked"`
-	Findings  []Finding `json:"findings"`
+	Offered   int `json:"offered"`
+	Acked     int `json:"acked"`
+	Effects   int `json:"effects"`
+	Recovered int `json:"recovered"` // at the far side though the acknowledgement never arrived: right
+	Upserts   int `json:"upserts"`   // updates with content that stood there already: right
+	Parked    int `json:"parked"`
+	// ParkedBy counts them by the code of the exception.
+	ParkedBy map[string]int `json:"parked_by,omitempty"`
+	Findings []Finding      `json:"findings"`
 }
 
 // Count says how many findings a set has.

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"throughline/internal/crashpoint"
+	"throughline/internal/farside"
+	"throughline/internal/trial"
+)
+
+type chaosCmd struct {
+	Store  string          `help:"sqlite, or a PostgreSQL URL (in a schema of its own)." default:"sqlite"`
+	Kills  int             `help:"kill -9 at so many random moments."`
+	Points []string        `help:"Crash points to die at, each once; all for all of them."`
+	Nodes  int             `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
+	Lease  time.Duration   `help:"How long a node's lease lasts." default:"5s"`
+	Share  float64         `help:"Share of the far side's calls that go wrong, such as 0.1."`
+	Faults []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty; without it all of them."`
+	Seed   uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
+	Drain  time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
+	JSON   bool            `help:"Print one JSON object."`
+}
+
+// Run carries out the trial and fails on anything that is wrong.
+func (c *chaosCmd) Run(ctx context.Context) error {
+	if c.Nodes > 1 && c.Store == "sqlite" {
+		return errors.New("several nodes need a store that they can share: --store postgres://…")
+	}
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	program, err := trial.OwnProgram()
+	if err != nil {
+		return err
+	}
+	chaos := c.plan(program, dir)
+	result, err := chaos.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.tell(result); err != nil {
+		return err
+	}
+	if !result.Good() {
+		return errors.New("something was lost, repeated or told wrong; see above")
+	}
+	return nil
+}
+
+func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
+	}
+	if len(c.Points) == 1 && c.Points[0] == "all" {
+		c.Points = crashpoint.Points
+	}
+	if len(c.Faults) == 0 {
+		c.Faults = farside.Faults
+	}
+	return &trial.Chaos{
+		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: 2 * time.Millisecond, Tenants: []string{"north", "south", "west"}, Lease: c.Lease},
+		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Drain: c.Drain, Log: c.log(),
+		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults},
+	}
+}
+
+func (c *chaosCmd) log() io.Writer { return os.Stderr }
+
+func (c *chaosCmd) tell(r trial.Result) error {
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	for _, line := range [][2]any{
+		{"store", r.Store}, {"seed", r.Seed}, {"plan", r.Plan}, {"fdatasync/s", r.SyncsPerS},
+		{"offered", r.Offered}, {"acknowledged", r.Acked}, {"effects", r.Effects}, {"kills", r.Kills},
+		{"crash points hit", strings.Join(r.PointsHit, " ")}, {"crash points never passed", strings.Join(r.PointsMissed, " ")},
+		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
+		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained},
+		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
+	} {
+		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])
+	}
+	return w.Flush()
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"throughline/internal/crashpoint"
+	"throughline/internal/trial"
+)
+
+// TestKilledAtRandomAndAtEachPoint runs the real program as a process and kills it: nothing that
+// was acknowledged is lost, nothing is created twice.
+func TestKilledAtRandomAndAtEachPoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the program is not killed, so promises R1 to R3 are not put to the test")
+	}
+	program := filepath.Join(t.TempDir(), "throughline")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for name, store := range map[string]string{"on SQLite": "sqlite", "on PostgreSQL": os.Getenv("TEST_POSTGRES_URL")} {
+		t.Run(name, func(t *testing.T) {
+			if store == "" {
+				t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+			}
+			c := chaosCmd{Store: store, Kills: 5, Points: crashpoint.Points, Nodes: 1, Lease: 2 * time.Second, Drain: 30 * time.Second}
+			plan := c.plan(program, t.TempDir())
+			plan.Log = testLog{t}
+			r, err := plan.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			held(t, r)
+		})
+	}
+}
+
+func held(t *testing.T, r trial.Result) {
+	t.Helper()
+	if !r.Good() {
+		t.Errorf("seed %d: %v", r.Seed, r.Findings)
+	}
+	if r.Kills != 5 || len(r.PointsMissed) > 0 {
+		t.Errorf("%d kills; never passed: %v", r.Kills, r.PointsMissed)
+	}
+	if r.Acked == 0 || r.Parked > 0 {
+		t.Errorf("%d acknowledged, parked %v", r.Acked, r.ParkedBy)
+	}
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Logf("%s", b)
+	return len(b), nil
+}

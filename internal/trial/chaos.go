@@ -1,0 +1,268 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"throughline/internal/farside"
+	"throughline/internal/hub"
+	"throughline/internal/oracle"
+	"throughline/internal/store"
+)
+
+// Chaos is a trial by force.
+type Chaos struct {
+	Stage
+	Seed   uint64
+	Kills  int      // kill -9 at random moments
+	Points []string // crash points, each once
+	Faults farside.Plan
+	Nodes  int
+	Drain  time.Duration // how long everything may take to come to rest afterwards
+	Log    io.Writer     // progress, for people
+}
+
+// Result is what a trial by force found.
+type Result struct {
+	Store        string         `json:"store"`
+	Seed         uint64         `json:"seed"`
+	Plan         string         `json:"plan"`
+	SyncsPerS    float64        `json:"fdatasync_per_s"`
+	Nodes        int            `json:"nodes"`
+	Kills        int            `json:"kills"`
+	PointsHit    []string       `json:"points_hit,omitempty"`
+	PointsMissed []string       `json:"points_missed,omitempty"` // never passed: nothing is proved of them
+	LongestStart float64        `json:"longest_start_s"`
+	Takeover     float64        `json:"takeover_s,omitempty"`
+	Lease        float64        `json:"lease_s"`
+	Stop         float64        `json:"stop_s"`
+	Attempts     int            `json:"attempts_counted_by_stop"`
+	RefusedRoll  int            `json:"refused_in_rolling_restart"`
+	Drained      float64        `json:"drained_s"`
+	Faults       map[string]int `json:"faults"`
+	Lost         int            `json:"lost"`
+	Repeated     int            `json:"repeated"`
+	oracle.Verdict
+	Seconds float64 `json:"seconds"`
+}
+
+// Good reports that nothing is wrong.
+func (r Result) Good() bool { return r.Verdict.Good() && r.RefusedRoll == 0 }
+
+// chaosRun is a Chaos under way.
+type chaosRun struct {
+	*Chaos
+	rand    *rand.Rand
+	fleet   *fleet
+	far     *far
+	traffic *traffic
+	result  Result
+}
+
+// Run carries the trial out and has the oracle judge it.
+func (c *Chaos) Run(ctx context.Context) (Result, error) {
+	begun := time.Now()
+	if err := c.Open(ctx); err != nil {
+		return Result{}, err
+	}
+	r := &chaosRun{Chaos: c, rand: rand.New(rand.NewPCG(c.Seed, c.Seed)), far: newFar(c.Stage.Far)}
+	err := r.carryOut(ctx)
+	r.result.Seconds = round(time.Since(begun).Seconds())
+	return r.result, errors.Join(err, c.Close(ctx))
+}
+
+func (r *chaosRun) carryOut(ctx context.Context) (err error) {
+	r.result = Result{Store: r.StoreName(), Seed: r.Seed, Nodes: r.Nodes, Lease: r.Stage.Lease.Seconds(),
+		Plan: fmt.Sprintf("%d kills, %d crash points, %d nodes, %s", r.Kills, len(r.Points), r.Nodes, r.Faults)}
+	if r.result.SyncsPerS, err = SyncsPerSecond(r.Dir); err != nil {
+		return err
+	}
+	r.result.SyncsPerS = round(r.result.SyncsPerS)
+	if r.fleet, err = r.open(ctx, r.Nodes); err != nil {
+		return err
+	}
+	defer func() { r.fleet.kill() }()
+	ledger, err := oracle.OpenLedger(r.offers())
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	r.traffic = &traffic{tenants: r.Tenants, fleet: r.fleet, far: r.far, source: newSource(hands), ledger: ledger}
+	for _, act := range []func(context.Context) error{r.underFire, r.drain, r.rest, r.judge} {
+		if err := act(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *chaosRun) say(format string, args ...any) { fmt.Fprintf(r.Log, format+"\n", args...) }
+
+// underFire is the phase in which things go wrong.
+func (r *chaosRun) underFire(ctx context.Context) error {
+	if err := r.far.faults(ctx, r.Faults); err != nil {
+		return err
+	}
+	end := r.traffic.begin(ctx)
+	err := r.kills(ctx)
+	if err == nil && r.Nodes > 1 {
+		err = r.manyNodes(ctx)
+	}
+	if err == nil && r.Kills == 0 && len(r.Points) == 0 {
+		err = pause(ctx, 5*time.Second) // nothing but the far side's faults
+	}
+	if err = errors.Join(err, end()); err != nil {
+		return err
+	}
+	return r.points(ctx)
+}
+
+// kills ends a process by kill -9 at random moments; the moments lie far enough apart that records
+// get through in between.
+func (r *chaosRun) kills(ctx context.Context) error {
+	for i := range r.Kills {
+		if err := pause(ctx, 300*time.Millisecond+time.Duration(r.rand.IntN(600))*time.Millisecond); err != nil {
+			return err
+		}
+		victim := r.rand.IntN(r.Nodes)
+		r.fleet.process(victim).Kill()
+		r.result.Kills++
+		r.say("kill %d of %d", i+1, r.Kills)
+		if err := r.again(ctx, victim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *chaosRun) again(ctx context.Context, i int, env ...string) error {
+	took, err := r.fleet.restart(ctx, i, env...)
+	r.result.LongestStart = max(r.result.LongestStart, round(took.Seconds()))
+	return err
+}
+
+// points lets the process die at each crash point in turn, at one of its first passings.
+func (r *chaosRun) points(ctx context.Context) error {
+	for _, point := range r.Points {
+		r.fleet.process(0).Kill()
+		if err := r.again(ctx, 0, fmt.Sprintf("THROUGHLINE_CRASH=%s:%d", point, 1+r.rand.IntN(10))); err != nil {
+			return err
+		}
+		struck := r.fleet.process(0).Ended()
+		sent := make(chan error, 1)
+		go func() { sent <- r.traffic.send(ctx, 24) }()
+		select {
+		case <-struck:
+			r.result.PointsHit = append(r.result.PointsHit, point)
+		case <-time.After(5 * time.Second):
+			r.result.PointsMissed = append(r.result.PointsMissed, point)
+			r.fleet.process(0).Kill()
+		}
+		r.say("crash at %s", point)
+		if err := r.again(ctx, 0); err != nil {
+			return err
+		}
+		if err := <-sent; err != nil {
+			return err
+		}
+		if err := r.calm(ctx); err != nil { // or the same records die three times and are parked, as they should
+			return err
+		}
+	}
+	return nil
+}
+
+// drain ends the faults and waits until all work has come to rest.
+func (r *chaosRun) drain(ctx context.Context) error {
+	begun := time.Now()
+	if err := r.far.faults(ctx, farside.Plan{}); err != nil {
+		return err
+	}
+	err := r.calm(ctx)
+	r.result.Drained = round(r.result.Drained + time.Since(begun).Seconds())
+	return err
+}
+
+// calm waits until all work has come to rest.
+func (r *chaosRun) calm(ctx context.Context) error {
+	ctx, end := context.WithTimeout(ctx, r.Drain)
+	defer end()
+	s, err := store.Open(ctx, r.ledger(), time.Now)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for {
+		open, err := r.unfinished(ctx, s)
+		if err != nil {
+			return err
+		}
+		if open == 0 {
+			return nil
+		}
+		if pause(ctx, 200*time.Millisecond) != nil {
+			r.say("%d records did not come to rest within %s", open, r.Drain) // the oracle says what that means
+			return nil
+		}
+	}
+}
+
+// unfinished counts rows of work that have yet to end.
+func (r *chaosRun) unfinished(ctx context.Context, s *store.Store) (int, error) {
+	open := 0
+	for _, t := range r.Tenants {
+		counts, err := s.Tenant(hub.TenantID(t)).Count(ctx)
+		if err != nil {
+			return 0, err
+		}
+		open += counts[hub.Ready] + counts[hub.Running] + counts[hub.Later] + counts[hub.Waiting]
+	}
+	return open, nil
+}
+
+// rest ends the product by SIGTERM while it works: clean, and no attempt is counted (C7).
+func (r *chaosRun) rest(ctx context.Context) error {
+	if err := r.traffic.send(ctx, 2*hands); err != nil {
+		return err
+	}
+	took, err := r.fleet.stop()
+	if err != nil {
+		return err
+	}
+	r.result.Stop = round(took.Seconds())
+	if err := r.countAttempts(ctx); err != nil {
+		return err
+	}
+	if err := r.again(ctx, 0); err != nil {
+		return err
+	}
+	if err := r.drain(ctx); err != nil {
+		return err
+	}
+	_, err = r.fleet.process(0).Stop(stopLimit)
+	return err
+}
+
+func (r *chaosRun) countAttempts(ctx context.Context) error {
+	s, err := store.Open(ctx, r.ledger(), time.Now)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, t := range r.Tenants {
+		list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{Limit: 1 << 20})
+		if err != nil {
+			return err
+		}
+		for _, w := range list {
+			if w.State == hub.Ready || w.State == hub.Running || w.State == hub.Later {
+				r.result.Attempts += w.Attempts + w.Crashes
+			}
+		}
+	}
+	return nil
+}

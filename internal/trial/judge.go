@@ -1,0 +1,51 @@
+package trial
+
+import (
+	"context"
+	"time"
+
+	"throughline/internal/hub"
+	"throughline/internal/oracle"
+	"throughline/internal/store"
+)
+
+// judge reads the three ledgers and has the oracle compare them.
+func (r *chaosRun) judge(ctx context.Context) error {
+	l, err := r.ledgers(ctx)
+	if err != nil {
+		return err
+	}
+	stats, err := r.far.stats(ctx)
+	if err != nil {
+		return err
+	}
+	r.result.Faults = stats.Faults
+	r.result.Verdict = oracle.Check(l)
+	r.result.Lost, r.result.Repeated = r.result.Count(oracle.Lost), r.result.Count(oracle.Duplicated)
+	return oracle.Report(r.Log, oracle.Trial{Seed: r.Seed, Plan: r.result.Plan}, l, r.result.Verdict)
+}
+
+func (r *chaosRun) ledgers(ctx context.Context) (l oracle.Ledgers, err error) {
+	if l.Source, err = oracle.ReadLedger[oracle.Offer](r.offers()); err != nil {
+		return l, err
+	}
+	if l.Effects, err = oracle.ReadLedger[oracle.Effect](r.effects()); err != nil {
+		return l, err
+	}
+	s, err := store.Open(ctx, r.ledger(), time.Now)
+	if err != nil {
+		return l, err
+	}
+	defer s.Close()
+	for _, t := range r.Tenants {
+		runs, err := s.Tenant(hub.TenantID(t)).Runs(ctx, store.Filter{Limit: 1 << 20})
+		if err != nil {
+			return l, err
+		}
+		for _, run := range runs {
+			key, _ := hub.ParseRecordKey(run.Key)
+			l.Outcomes = append(l.Outcomes, oracle.Outcome{At: run.Ended, Tenant: t, Key: key.ID, State: string(run.Outcome), Code: run.Code})
+		}
+	}
+	return l, nil
+}
