@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -79,6 +80,9 @@ func (r *chaosRun) rolling(ctx context.Context) error {
 	return nil
 }
 
+// takeoverLimit is how long after the lease's end others may take, on a busy machine.
+const takeoverLimit = 15 * time.Second
+
 // held is a row of work in a node's hand.
 type held struct {
 	tenant, key string
@@ -93,6 +97,7 @@ func (r *chaosRun) waitForOrphans(ctx context.Context) (found bool, err error) {
 		return false, err
 	}
 	defer s.Close()
+	begun := time.Now()
 	before, err := r.inHand(ctx, s)
 	if err != nil {
 		return false, err
@@ -110,6 +115,9 @@ func (r *chaosRun) waitForOrphans(ctx context.Context) (found bool, err error) {
 		}
 		if left == 0 {
 			return len(before) > 0, nil
+		}
+		if time.Since(begun) > r.Stage.Lease+takeoverLimit {
+			return false, fmt.Errorf("%d records of a dead node were not taken over within its lease and %s", left, takeoverLimit)
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return false, err
