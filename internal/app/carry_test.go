@@ -3,6 +3,8 @@ package app_test
 import (
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -32,7 +34,7 @@ const wants = `
 customer: northwind
 name: Northwind
 connections:
-  crm: {connector: hubspot@1, settings: {currency: EUR}}
+  crm: {connector: hubspot@1, settings: {currency: EUR}, secret: "file:SECRET"}
   erp: {connector: small-erp@1}
 flows:
   deals:
@@ -52,14 +54,20 @@ func TestWhatAConnectorCannotCarryIsRefusedBeforeDeployment(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	secret := filepath.Join(t.TempDir(), "crm.json")
+	if err := os.WriteFile(secret, []byte(`{"token": "t", "client_secret": "s"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := strings.Replace(wants, "SECRET", secret, 1)
 	by := access.Principal{Name: "test", Role: "admin", Tenant: access.Everyone}
 	for _, c := range []struct{ name, without, refused string }{
-		{"tasks are not carried", "", "erp cannot carry a task: its connector small-erp has none that can be written. Connect another system, or go without it: without: [erp/task] in the flow."},
-		{"without tasks, the billing plan is still not carried", "    without: [erp/task]\n", "erp cannot carry a billing_milestone: its connector small-erp has none that can be written."},
-		{"without both, it can be deployed", "    without: [erp/task, erp/billing_milestone]\n", ""},
+		{"a contract is not carried", "", "erp cannot carry a contract: its connector small-erp has none that can be written."},
+		{"tasks are not carried", "    without: [erp/contract]\n", "erp cannot carry a task: its connector small-erp has none that can be written. Connect another system, or go without it: without: [erp/task] in the flow."},
+		{"without tasks, the billing plan is still not carried", "    without: [erp/contract, erp/task]\n", "erp cannot carry a billing_milestone: its connector small-erp has none that can be written."},
+		{"without both, it can be deployed", "    without: [erp/contract, erp/task, erp/billing_milestone]\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := a.Control.Apply(t.Context(), by, "customer.yaml", []byte(wants+c.without))
+			_, err := a.Control.Apply(t.Context(), by, "customer.yaml", []byte(file+c.without))
 			switch {
 			case c.refused == "" && err != nil:
 				t.Error(err)

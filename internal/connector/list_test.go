@@ -102,7 +102,7 @@ func TestARowMayHoldSeveralRecords(t *testing.T) {
 		t.Error("the lists do not know whom they are asked per")
 	}
 	req, err := c.Request(k.Sweep.Op, map[string]any{"parent": vars["parent"], "from": "2026-03-01", "to": "2026-03-31"})
-	if err != nil || req.URL != "https://acme.example/users/u1/entries?from=2026-03-01&to=2026-03-31" {
+	if err != nil || req.URL != "https://api.acme.example/users/u1/entries?from=2026-03-01&to=2026-03-31" {
 		t.Errorf("the sweep asks %s, %v", req.URL, err)
 	}
 	gone, err := k.GoneOf(map[string]any{"id": "change-1", "document": "9007199254740993"}, nil)
@@ -117,7 +117,7 @@ func TestARowMayHoldSeveralRecords(t *testing.T) {
 func TestADeleteFollowsFromThePath(t *testing.T) {
 	c, k := kind(t, "\n  entry: {id: =x.id, path: /entries, delete: {write: U}}\n", "entry")
 	req, err := c.Request(k.Delete, map[string]any{"id": "7"})
-	if err != nil || req.Method != "DELETE" || req.URL != "https://acme.example/entries/7" || req.Body != nil {
+	if err != nil || req.Method != "DELETE" || req.URL != "https://api.acme.example/entries/7" || req.Body != nil {
 		t.Errorf("%s %s %q, %v", req.Method, req.URL, req.Body, err)
 	}
 }
