@@ -86,7 +86,7 @@ func (c *chaosCmd) tell(r trial.Result) error {
 		{"offered", r.Offered}, {"acknowledged", r.Acked}, {"effects", r.Effects}, {"kills", r.Kills},
 		{"crash points hit", strings.Join(r.PointsHit, " ")}, {"crash points never passed", strings.Join(r.PointsMissed, " ")},
 		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
-		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained},
+		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained}, {"not at rest in time", r.Unrested},
 		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
 	} {
 		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])

@@ -37,6 +37,7 @@ type Ticker interface {
 type Journal interface {
 	Record(ctx context.Context, st store.Step) (busy []string, err error)
 	Claim(ctx context.Context, epoch int64, n int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error)
+	ClaimSuspect(ctx context.Context, epoch int64, runID func() hub.RunID) ([]store.Claim, error)
 }
 
 // Options are the engine's surroundings, passed in so that the whole can run in simulated time.
@@ -67,6 +68,7 @@ type Engine struct {
 	wake    chan struct{}
 	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
 	gather  gather
+	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 }
 
@@ -126,7 +128,28 @@ func (e *Engine) more(ctx context.Context, recovered *time.Time, free chan struc
 	if err := e.keep(ctx, recovered); err != nil {
 		return nil, err
 	}
+	if e.suspect {
+		return e.alone(ctx, free)
+	}
 	return e.claim(ctx, free)
+}
+
+// alone claims a row that was in hand when its process died twice, once nothing else is in hand: if
+// the process dies again, it was this one. Bystanders are never parked for it.
+func (e *Engine) alone(ctx context.Context, free chan struct{}) ([]store.Claim, error) {
+	if len(free) < e.Workers {
+		return nil, nil
+	}
+	list, err := e.Journal.ClaimSuspect(ctx, e.term(), e.runID)
+	if err != nil {
+		e.doubt()
+		return nil, err
+	}
+	e.suspect = len(list) > 0
+	for range list {
+		<-free
+	}
+	return list, nil
 }
 
 // Join takes a lease and takes over the work of dead nodes.
@@ -176,7 +199,9 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	if _, err := e.Store.Recover(ctx, epoch, false); err != nil {
 		return fmt.Errorf("look after dead nodes: %w", err)
 	}
-	return nil
+	suspect, err := e.Store.Suspects(ctx)
+	e.suspect = e.suspect || suspect
+	return err
 }
 
 func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deployment) + "/" + w.Key }
@@ -254,11 +279,17 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, 
 
 // Claim takes up to n rows of work for this node.
 func (e *Engine) Claim(ctx context.Context, n int) ([]store.Claim, error) {
-	e.mu.Lock()
-	epoch := e.epoch
-	e.mu.Unlock()
-	return e.Journal.Claim(ctx, epoch, n, &e.turn, func() hub.RunID { return hub.RunID(e.NewID("run")) })
+	return e.Journal.Claim(ctx, e.term(), n, &e.turn, e.runID)
 }
+
+// term is the epoch under which the node works now.
+func (e *Engine) term() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.epoch
+}
+
+func (e *Engine) runID() hub.RunID { return hub.RunID(e.NewID("run")) }
 
 // pause waits for a wake-up or a moment.
 func (e *Engine) pause(ctx context.Context, d time.Duration) {

@@ -28,7 +28,7 @@ const (
 // claim asks for up to n rows of ready work under the node's lease.
 type claim struct {
 	epoch int64
-	n     int
+	n     int // 0: one suspect
 	turn  *Turn
 	runID func() hub.RunID
 	got   []Claim
@@ -39,6 +39,13 @@ type claim struct {
 // many rows or tenants wait.
 func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 	c.got = nil
+	if c.n == 0 {
+		r, err := t.query(ctx, suspects+s.db.dialect().skipLockedWork)
+		if c.got, err = all(r, err, scanClaim); err != nil {
+			return err
+		}
+		return s.take(ctx, t, c)
+	}
 	if err := s.wake(ctx, t, c.turn); err != nil {
 		return err
 	}
@@ -85,7 +92,7 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 		if share == 0 {
 			break
 		}
-		r, err := t.query(ctx, claimable+s.db.dialect().skipLockedWork, int(lane), tenant, share)
+		r, err := t.query(ctx, ordinary+s.db.dialect().skipLockedWork, int(lane), tenant, share)
 		got, err := all(r, err, scanClaim)
 		if err != nil {
 			return nil, err
@@ -100,7 +107,14 @@ const claimable = `
 	SELECT w.tenant, w.deployment, w.record_key, w.state, w.lane, w.due_at, w.reason, w.waits_on, w.event, w.version, w.next_event, w.run, w.revision, w.epoch,
 		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.received_at, 0)
 	FROM work w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event
-	WHERE w.state = 'ready' AND w.lane = ? AND w.tenant = ? ORDER BY w.deployment, w.due_at LIMIT ?`
+	WHERE w.state = 'ready' AND `
+
+// Who was in hand when the process died twice may be the one that kills it, or a bystander. The third
+// time it runs alone, so that only the culprit is ever parked.
+const (
+	ordinary = claimable + `w.lane = ? AND w.tenant = ? AND w.crashes < 2 ORDER BY w.deployment, w.due_at LIMIT ?`
+	suspects = claimable + `w.crashes >= 2 ORDER BY w.due_at LIMIT 1`
+)
 
 func scanClaim(r rows, c *Claim) error {
 	w, e := &c.Work, &hub.Event{}

@@ -55,7 +55,7 @@ func (j *Journal) Record(ctx context.Context, st Step) (busy []string, err error
 	return e.busy, e.err
 }
 
-// Claim hands out up to n rows of ready work under the node's lease (see hand).
+// Claim hands out up to n rows of ready work under the node's lease (see hand); n is at least one.
 func (j *Journal) Claim(ctx context.Context, epoch int64, n int, turn *Turn, runID func() hub.RunID) ([]Claim, error) {
 	e := &entry{ctx: ctx, claim: &claim{epoch: epoch, n: n, turn: turn, runID: runID}, done: make(chan struct{})}
 	j.commit(e)
@@ -63,6 +63,12 @@ func (j *Journal) Claim(ctx context.Context, epoch int64, n int, turn *Turn, run
 		return nil, e.err
 	}
 	return e.claim.got, nil
+}
+
+// ClaimSuspect hands out one row that was in hand when its process died twice. Its node carries it
+// alone.
+func (j *Journal) ClaimSuspect(ctx context.Context, epoch int64, runID func() hub.RunID) ([]Claim, error) {
+	return j.Claim(ctx, epoch, 0, nil, runID)
 }
 
 func (e *entry) arrivals() []Arrival {

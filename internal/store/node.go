@@ -114,6 +114,13 @@ func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int6
 	return freed, err
 }
 
+// Suspects reports whether a row waits to be carried alone (see ClaimSuspect).
+func (s *Store) Suspects(ctx context.Context) (bool, error) {
+	r, err := s.db.query(ctx, `SELECT 1 FROM work WHERE state = 'ready' AND crashes >= 2 LIMIT 1`)
+	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+	return len(list) > 0, err
+}
+
 // GiveBack makes ready what stands under the node's lease though the node does not have it in hand:
 // rows whose claim or whose end it could not record, or was not told that it had. It returns how many.
 func (s *Store) GiveBack(ctx context.Context, epoch int64, inHand func(hub.Work) bool) (n int, err error) {

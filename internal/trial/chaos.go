@@ -43,6 +43,7 @@ type Result struct {
 	Attempts     int            `json:"attempts_counted_by_stop"`
 	RefusedRoll  int            `json:"refused_in_rolling_restart"`
 	Drained      float64        `json:"drained_s"`
+	Unrested     int            `json:"unrested"` // records that did not come to rest in time
 	Faults       map[string]int `json:"faults"`
 	Lost         int            `json:"lost"`
 	Repeated     int            `json:"repeated"`
@@ -50,8 +51,11 @@ type Result struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Good reports that nothing is wrong.
-func (r Result) Good() bool { return r.Verdict.Good() && r.RefusedRoll == 0 }
+// Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
+// end by SIGTERM counted no attempt.
+func (r Result) Good() bool {
+	return r.Verdict.Good() && r.RefusedRoll == 0 && r.Unrested == 0 && r.Attempts == 0
+}
 
 // chaosRun is a Chaos under way.
 type chaosRun struct {
@@ -224,7 +228,8 @@ func (r *chaosRun) calm(ctx context.Context) error {
 			return nil
 		}
 		if pause(ctx, 200*time.Millisecond) != nil {
-			r.say("%d records did not come to rest within %s", open, r.Drain) // the oracle says what that means
+			r.say("%d records did not come to rest within %s", open, r.Drain)
+			r.result.Unrested += open
 			return nil
 		}
 	}

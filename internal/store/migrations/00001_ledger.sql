@@ -85,6 +85,8 @@ CREATE TABLE work (
 -- sqlite: WITHOUT ROWID
 ;
 CREATE INDEX work_ready ON work (lane, tenant, deployment, due_at) WHERE state = 'ready';
+-- Rows that were in hand at two crashes already: claimed alone.
+CREATE INDEX work_suspect ON work (tenant, due_at) WHERE state = 'ready' AND crashes >= 2;
 CREATE INDEX work_later ON work (due_at) WHERE state = 'later';
 CREATE INDEX work_waiting ON work (tenant, waits_on) WHERE state = 'waiting';
 

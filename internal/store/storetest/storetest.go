@@ -57,6 +57,7 @@ func Run(t *testing.T, open Opener) {
 		"a record that waits for a write goes on when it is refused":   refusedReleases,
 		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
+		"who was there at two crashes is carried alone":                suspects,
 		"a row that its node does not carry is given back":             givesBack,
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
@@ -347,6 +348,32 @@ func recovers(b *bench) {
 	}
 	if _, err := b.log.Record(b.ctx, b.ending(dead, hub.Written)); !errors.Is(err, store.ErrFenced) {
 		b.Errorf("the dead node's outcome: %v, want it fenced", err)
+	}
+}
+
+func suspects(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	for range 2 {
+		b.one()
+		b.epoch = b.join("again")
+		_, err := b.store.Recover(b.ctx, b.epoch, true)
+		b.must(err)
+	}
+	b.accept("t1", "2", "e2", 0)
+	if got := b.one(); got.Key != "crm/deal/2" {
+		b.Errorf("claimed %s among others", got.Key)
+	}
+	waits, err := b.store.Suspects(b.ctx)
+	b.must(err)
+	got, err := b.log.ClaimSuspect(b.ctx, b.epoch, b.runID)
+	b.must(err)
+	if !waits || len(got) != 1 || got[0].Key != "crm/deal/1" || got[0].Crashes != 2 {
+		b.Fatalf("a suspect waits: %v; claimed %+v, want deal 1 alone", waits, got)
+	}
+	b.finish(got[0].Work, hub.Written)
+	b.accept("t1", "1", "e3", 0)
+	if again := b.one(); again.Crashes != 0 {
+		b.Errorf("%d crashes after a run that ended, want none", again.Crashes)
 	}
 }
 
