@@ -94,6 +94,9 @@ const (
 // Run works until the context ends; what is in hand then is finished first.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Join(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // ended before it began
+		}
 		return err
 	}
 	var hands sync.WaitGroup

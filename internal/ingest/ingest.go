@@ -152,60 +152,101 @@ func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
-	items, newest, err := in.changed(ctx, end, kind, since)
+	newest, err := in.changed(ctx, end, kind, since, func(page []any) error { return in.keep(ctx, f, end, kind, w.Tenant, page) })
 	if err != nil {
 		return store.Step{}, err
 	}
-	step := store.Step{Arrive: make([]store.Arrival, 0, len(items))}
-	for _, x := range items {
-		a, err := in.found(end, kind, x)
-		if err != nil {
-			return store.Step{}, err
-		}
-		arrival, err := in.arrival(w.Tenant, end.Conn.ID, a, []*engine.Flow{f}, "poll", hub.Normal)
-		if err != nil {
-			return store.Step{}, err
-		}
-		step.Arrive = append(step.Arrive, arrival)
-	}
 	now := in.now()
-	step.Cursor = &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}
 	w.State, w.Due, w.Attempts, w.Reason, w.Revision = hub.Later, now.Add(f.Every), 0, "", 0
-	step.Defer = &store.Defer{Work: w}
-	return step, nil
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: &store.Defer{Work: w}}, nil
 }
 
-// maxPages bounds one tick; the cursor lets the next one go on.
-const maxPages = 1000
-
-// changed reads the pages of what changed since the cursor, less the overlap, and the newest change.
-func (in *Ingest) changed(ctx context.Context, end *engine.End, kind *connector.Kind, since time.Time) (items []any, newest time.Time, err error) {
-	l := kind.List
-	newest = since
-	pager := l.Pager()
-	for range maxPages {
-		vars := remote.Vars{"since": since.Add(-l.Spec.Overlap.D), "page": pager.Vars()}
-		answer, err := in.remote.Call(ctx, end.Conn, l.Op, vars)
+// keep stores a page as events before the next one is read, so that a long list takes no more memory
+// than a short one. A page that is read again is known by its events' ids.
+func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, tenant hub.TenantID, page []any) error {
+	list := make([]store.Arrival, len(page))
+	for i, x := range page {
+		a, err := in.found(end, kind, x)
 		if err != nil {
-			return nil, newest, err
+			return err
 		}
-		page := answer.Items()
-		for _, x := range page {
+		if list[i], err = in.arrival(tenant, end.Conn.ID, a, []*engine.Flow{f}, "poll", hub.Normal); err != nil {
+			return err
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := in.journal.Accept(ctx, list...); err != nil {
+		return fmt.Errorf("store what was read: %w", err)
+	}
+	in.wake()
+	return nil
+}
+
+// maxPages bounds one reading; the cursor lets the next one go on.
+const maxPages = 10_000
+
+// changed reads what changed since the cursor, less the overlap, page by page, and says when the
+// newest change was. A list that is asked for each record of another kind is asked for all of them.
+func (in *Ingest) changed(ctx context.Context, end *engine.End, kind *connector.Kind, since time.Time, page func([]any) error) (newest time.Time, err error) {
+	l := kind.List
+	if l.Per == nil {
+		return in.pages(ctx, end, l, since, nil, page)
+	}
+	var parents []any
+	if _, err := in.pages(ctx, end, l.Per.List, time.Time{}, nil, func(rows []any) error { parents = append(parents, rows...); return nil }); err != nil {
+		return since, err
+	}
+	newest = since
+	for _, parent := range parents {
+		at, err := in.pages(ctx, end, l, since, parent, page)
+		if err != nil {
+			return newest, err
+		}
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	return newest, nil
+}
+
+// pages reads one list to its end, or to where it is known already.
+func (in *Ingest) pages(ctx context.Context, end *engine.End, l *connector.ListOp, since time.Time, parent any, page func([]any) error) (newest time.Time, err error) {
+	from, pager := since.Add(-l.Spec.Overlap.D), l.Pager()
+	newest = since
+	for range maxPages {
+		answer, err := in.remote.Call(ctx, end.Conn, l.Op, remote.Vars{"since": from, "page": pager.Vars(), "parent": parent})
+		if err != nil {
+			return newest, err
+		}
+		rows := answer.Items()
+		for _, x := range rows {
 			at, err := l.ChangedAt(x)
 			if err != nil {
-				return nil, newest, err
+				return newest, err
 			}
 			if at.After(newest) {
 				newest = at
 			}
 		}
-		items = append(items, page...)
-		more, err := pager.Next(answer, len(page))
-		if err != nil || !more {
-			return items, newest, err
+		fresh, known, err := l.Fresh(rows, from)
+		if err != nil {
+			return newest, err
+		}
+		records, err := l.Records(answer, fresh)
+		if err != nil {
+			return newest, err
+		}
+		if err := page(records); err != nil {
+			return newest, err
+		}
+		more, err := pager.Next(answer, len(rows))
+		if err != nil || known || !more {
+			return newest, err
 		}
 	}
-	return items, newest, nil
+	return newest, nil
 }
 
 // found is an event that a poll makes of a record: repeats are told by version or content.
