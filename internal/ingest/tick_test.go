@@ -1,0 +1,215 @@
+package ingest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"throughline/internal/catalog"
+	"throughline/internal/engine"
+	"throughline/internal/hub"
+	"throughline/internal/ingest"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+	"throughline/internal/store/storetest"
+	"throughline/schemas"
+)
+
+// A time tracker whose sheets are listed person by person, newest first, and hold several entries each.
+var definitions = fstest.MapFS{
+	"connectors/sheets/connector.yaml": {Data: []byte(`
+connector: sheets
+version: 1.0.0
+title: Sheets
+roles: [time]
+host: http://far.example
+page: {number: page, size: size, max: 2}
+records:
+  person:
+    id: =x.id
+    as: employee
+    list: {get: /people}
+  entry:
+    id: =x.id
+    as: time_entry
+    version: =instant(x.at)
+    list:
+      get: "/people/{parent.id}/sheets"
+      per: person
+      order: newest_first
+      changed: =instant(x.at)
+      overlap: 1m
+      each: '=x.lines.map(l, {"id": l, "person": x.person, "at": x.at})'
+`)},
+	"connectors/sheets/mapping/entry.yaml":    {Data: []byte("record: entry\nas: time_entry@1\nread: {employee: '=link(\"employee\", x.person)', date: '=date(\"2026-03-02\")', seconds: =seconds(3600), approval: approved}\n")},
+	"connectors/sheets/mapping/employee.yaml": {Data: []byte("record: person\nas: employee@1\nread: {name: =x.id}\n")},
+	"templates/hours/v1.yaml":                 {Data: []byte("template: hours\nversion: 1\ntitle: Hours\nroles: {time: required}\ntrigger: {record: time_entry, from: time}\nrules: {any: [{rule: any, that: \"=true\", says: never}]}\nsteps: [{check: any}]\n")},
+}
+
+// sheets is the far side: sheet n of a person changed n minutes after the beginning.
+type sheets struct {
+	people []string
+	count  map[string]int
+	calls  []string
+	fails  string // the call that gets no answer
+}
+
+var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+
+func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string, _ []byte, _ string) (int, http.Header, []byte, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	page, err := strconv.Atoi(u.Query().Get("page"))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	call := fmt.Sprintf("%s %d", u.Path, page)
+	f.calls = append(f.calls, call)
+	if call == f.fails {
+		return 0, nil, nil, &hub.Error{Kind: hub.Unavailable, Code: "egress.unreachable", Message: "nothing was sent"}
+	}
+	rows := []any{}
+	if person, ok := strings.CutSuffix(strings.TrimPrefix(u.Path, "/people/"), "/sheets"); ok {
+		for n := f.count[person] - 2*(page-1); n > f.count[person]-2*page && n > 0; n-- {
+			rows = append(rows, map[string]any{"person": person, "at": begin.Add(time.Duration(n) * time.Minute), "lines": []string{fmt.Sprintf("%s-%d-a", person, n), fmt.Sprintf("%s-%d-b", person, n)}})
+		}
+	} else if page == 1 {
+		for _, p := range f.people {
+			rows = append(rows, map[string]any{"id": p})
+		}
+	}
+	body, err := json.Marshal(rows)
+	return 200, http.Header{}, body, err
+}
+
+type house struct {
+	*testing.T
+	far    *sheets
+	store  *store.Store
+	log    *store.Journal
+	ingest *ingest.Ingest
+	flow   *engine.Flow
+	epoch  int64
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	ctx, clock := t.Context(), storetest.NewClock()
+	s, err := store.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"), clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	conns, _ := fs.Sub(definitions, "connectors")
+	temps, _ := fs.Sub(definitions, "templates")
+	cat, err := catalog.Load(schemas.Files, []fs.FS{conns}, []fs.FS{temps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Apply(ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: clock.Now()},
+		Connections: []store.Connection{{Tenant: "t1", ID: "time", Connector: "sheets", Settings: "{}", State: "active", Updated: clock.Now()}},
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 1, State: "active", Spec: `{"template":"hours","version":1,"roles":{"time":"time"},"poll":"1m"}`, Created: clock.Now()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := &sheets{people: []string{"ana", "ben"}, count: map[string]int{"ana": 5, "ben": 1}}
+	loader := engine.NewLoader(s, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, clock.Now)
+	h := &house{T: t, far: far, store: s, log: s.Journal()}
+	ids := 0
+	h.ingest = ingest.New(s, h.log, loader, remote.New(far, nil, nil, clock.Now), clock.Now, func(prefix string) string { ids++; return fmt.Sprint(prefix, "_", ids) }, func() {})
+	if h.flow, err = loader.Flow(ctx, "t1", "hours", 0); err != nil {
+		t.Fatal(err)
+	}
+	if h.epoch, err = s.Join(ctx, "a", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// tick polls once, and keeps the cursor as the engine would.
+func (h *house) tick() error {
+	h.Helper()
+	h.far.calls = nil
+	step, err := h.ingest.Tick(h.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey})
+	if err != nil {
+		return err
+	}
+	_, err = h.log.Record(h.Context(), store.Step{Epoch: h.epoch, Tenant: "t1", Cursor: step.Cursor})
+	return err
+}
+
+// entries counts the records that wait to be carried.
+func (h *house) entries() int {
+	h.Helper()
+	list, err := h.store.Tenant("t1").Work(h.Context(), store.Filter{Limit: 1000})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestAPollReadsAllThatIsNewAndNoMore(t *testing.T) {
+	h := newHouse(t)
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.entries(); n != 12 {
+		t.Errorf("%d entries, want both of each of six sheets", n)
+	}
+	h.far.count["ana"] = 6
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.entries(); n != 14 {
+		t.Errorf("%d entries after one sheet more, want 14", n)
+	}
+	want := "/people 1, /people 2, /people/ana/sheets 1, /people/ana/sheets 2, /people/ben/sheets 1"
+	if got := strings.Join(h.far.calls, ", "); got != want {
+		t.Errorf("the second poll calls %s; want it to stop where all is known: %s", got, want)
+	}
+}
+
+// TestAPollThatBreaksOffLosesNothing: what was read is kept, the cursor stays, and the next poll reads
+// the rest; nothing arrives twice (R5).
+func TestAPollThatBreaksOffLosesNothing(t *testing.T) {
+	for _, call := range []string{"/people 1", "/people/ana/sheets 1", "/people/ana/sheets 2", "/people/ana/sheets 3", "/people/ben/sheets 1"} {
+		t.Run("no answer to "+call, func(t *testing.T) {
+			h := newHouse(t)
+			h.far.fails = call
+			var e *hub.Error
+			if err := h.tick(); !errors.As(err, &e) || e.Kind != hub.Unavailable {
+				t.Fatalf("the poll ended with %v", err)
+			}
+			if v, err := h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey); err != nil || v != "" {
+				t.Errorf("the cursor moved to %q, %v", v, err)
+			}
+			h.far.fails = ""
+			if err := h.tick(); err != nil {
+				t.Fatal(err)
+			}
+			if n := h.entries(); n != 12 {
+				t.Errorf("%d entries, want 12", n)
+			}
+			runs, err := h.store.Tenant("t1").Runs(t.Context(), store.Filter{Outcome: hub.Superseded})
+			if err != nil || len(runs) != 0 {
+				t.Errorf("what was read twice came in twice: %d, %v", len(runs), err)
+			}
+		})
+	}
+}
