@@ -36,7 +36,7 @@ type benchDealsCmd struct {
 	measured
 	Data        string        `help:"Folder of the embedded store and the master key; without it a temporary one." type:"path"`
 	Store       string        `help:"sqlite, or a PostgreSQL URL (measured in a schema of its own)." default:"sqlite"`
-	Workers     int           `help:"Records in hand at once." default:"64"`
+	Workers     int           `help:"Records in hand at once." default:"256"`
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
@@ -54,7 +54,10 @@ func (c *benchDealsCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		deals, err := trial.Measure(ctx, "deals", product, c.load(s))
+		load, shown := c.load(s), newProgress(os.Stderr, "records")
+		load.Seen = shown.reached
+		deals, err := trial.Measure(ctx, "deals", product, load)
+		shown.end()
 		product.Kill()
 		if err != nil || !c.BesideFloor {
 			return show1(deals, err)

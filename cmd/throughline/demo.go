@@ -25,6 +25,7 @@ type demoCmd struct {
 	Data    string        `help:"Folder to keep; without it a temporary one." type:"path"`
 
 	seen func(demo.Event) // for tests
+	bar  *progress        // while the sample deals are carried through
 }
 
 // Run starts product, simulators and sample data.
@@ -60,10 +61,23 @@ func (c *demoCmd) open(ctx context.Context, p place) (*demo.Stage, error) {
 		return nil, err
 	}
 	if stage.Tell = c.seen; c.seen == nil && !c.JSON {
-		stage.Tell = tellOn(os.Stdout)
+		stage.Tell = c.told(stage)
 	}
 	_, err = adminKey(ctx, stage.App)
 	return stage, err
+}
+
+// told prints what happens, above a bar while the sample deals are carried through.
+func (c *demoCmd) told(stage *demo.Stage) func(demo.Event) {
+	c.bar = newProgress(os.Stdout, "deals")
+	tell, won := tellOn(c.bar), 0
+	return func(e demo.Event) {
+		tell(e)
+		if e.What == "won" {
+			won++
+		}
+		c.bar.reached(won-stage.Open(), won)
+	}
 }
 
 // play wins the sample deals, shows what came of them, and goes on with new ones until ctx ends.
@@ -73,7 +87,11 @@ func (c *demoCmd) play(ctx, house context.Context, stage *demo.Stage, data strin
 	}
 	first, end := context.WithTimeout(ctx, 2*time.Minute)
 	defer end()
-	if err := stage.Settle(first); err != nil && ctx.Err() == nil {
+	err := stage.Settle(first)
+	if c.bar != nil {
+		c.bar.end()
+	}
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	if !c.Once && ctx.Err() == nil {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"throughline/internal/hub"
 )
 
 type commands struct {
@@ -46,7 +48,19 @@ func main() {
 	k := kong.Parse(&c, kong.Name("throughline"), kong.Description("Carries sold work from the CRM through the ERP to the time tracker, and back."),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.UsageOnError(), kong.Configuration(loadConfig))
 	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, forPeople(err))
 		os.Exit(1)
 	}
+}
+
+// forPeople is an error in the words for people. Its cause is for the log, unless it is a defect of ours
+// or something did not answer: then who runs this should have it.
+func forPeople(err error) string {
+	e := hub.AsError(err)
+	if e == nil || e.Kind == hub.Internal || e.Kind == hub.Unavailable {
+		return err.Error()
+	}
+	plain := *e
+	plain.Err = nil
+	return plain.Error()
 }

@@ -20,6 +20,7 @@ type Load struct {
 	Databases   []int  // the database's processes, where it has any of its own
 	Store       string // its name, for the figures
 	Limit       time.Duration
+	Seen        func(done, all int) // told how far it is; may be nil
 }
 
 // Figures are what a measurement found; one JSON line.
@@ -75,7 +76,7 @@ func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) 
 	go func() {
 		sent <- each(l.Records, l.Concurrency, func(i int) error { return s.deliver(ctx, where, fmt.Sprintf("%s%d", prefix, i)) })
 	}()
-	err := f.until(ctx, l.Records, 10*time.Millisecond)
+	err := f.until(ctx, l.Records, 10*time.Millisecond, l.Seen)
 	took := time.Since(begun)
 	out.CPU = round((cpuOf(p.Ready.PIDs) - cpu) * 1000 / float64(l.Records))
 	out.DatabaseCPU = round((cpuOf(l.Databases) - databases) * 1000 / float64(l.Records))
@@ -97,13 +98,17 @@ func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) 
 }
 
 // until waits until n records are written back.
-func (f *far) until(ctx context.Context, n int, every time.Duration) error {
+func (f *far) until(ctx context.Context, n int, every time.Duration, seen func(done, all int)) error {
 	for {
 		s, err := f.stats(ctx)
 		if err != nil {
 			return err
 		}
-		if s.Calls[farside.WriteBack].Distinct >= n {
+		done := s.Calls[farside.WriteBack].Distinct
+		if seen != nil {
+			seen(done, n)
+		}
+		if done >= n {
 			return nil
 		}
 		if pause(ctx, every) != nil {
@@ -136,7 +141,7 @@ func measureAlone(ctx context.Context, f *far, p *Process, n int) (float64, erro
 		if err := s.post(ctx, p.Ready.Webhook, fmt.Sprintf("%s%d", prefix, i)); err != nil {
 			return 0, err
 		}
-		if err := f.until(ctx, i+1, 200*time.Microsecond); err != nil {
+		if err := f.until(ctx, i+1, 200*time.Microsecond, nil); err != nil {
 			return 0, err
 		}
 		through = append(through, time.Since(begun))
