@@ -25,9 +25,14 @@ func (c *Connector) operations() map[string]*Op {
 
 // operations are the record's calls; nil stands for one that it lacks.
 func (k *Kind) operations() []*Op {
-	list := []*Op{k.Get, k.Create, k.Update}
-	if k.List != nil {
-		list = append(list, k.List.Op)
+	list := []*Op{k.Get, k.Create, k.Update, k.Delete}
+	for _, l := range []*ListOp{k.List, k.Deleted, k.Sweep} {
+		if l != nil {
+			list = append(list, l.Op)
+		}
+	}
+	for _, a := range k.Actions {
+		list = append(list, a.Op)
 	}
 	list = append(list, slices.Collect(maps.Values(k.Find))...)
 	for _, w := range k.With {
