@@ -75,3 +75,16 @@ func TestARecordedRefusalIsToldInTheVendorsWords(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// The vendor sends a refused record back with a remark at each field (acumatica.md, section 5).
+func TestARefusedFieldIsNamed(t *testing.T) {
+	s := system(t, "acumatica")
+	answer := `{"id": "8f0b", "CustomerName": {"value": "Acme"}, "CustomerClass": {"value": "XX", "error": "'XX' cannot be found in the system."},
+		"Contacts": [{"Email": {"value": "a", "error": "The address is not valid."}}]}`
+	_, err := s.Connector.Read(s.Connector.Operation("customer.create"), map[string]any{"settings": place(s).Settings}, http.StatusUnprocessableEntity, http.Header{}, []byte(answer), time.Now())
+	e := hub.AsError(err)
+	want := "customer.create: Contacts[0].Email: The address is not valid.; CustomerClass: 'XX' cannot be found in the system."
+	if e == nil || e.Kind != hub.Invalid || e.Message != want || e.Field != "Contacts[0].Email" {
+		t.Errorf("got %+v, want %s", e, want)
+	}
+}

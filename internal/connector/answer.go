@@ -51,6 +51,9 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 	for _, name := range []string{"x", "id", "page", "marker", "value", "fields", "record", "item", "found", "items", "parent", "from", "to"} {
 		a.vars[name] = vars[name]
 	}
+	if status >= 400 {
+		a.vars["raw"], _ = decodeBody(body) // as it came: what the shape leaves out may be what is wrong
+	}
 	if failure := c.failure(op, a, parseErr, now); failure != nil {
 		return a, failure
 	}

@@ -21,7 +21,7 @@ var vars = expr.Vars{
 	"items": expr.Dyn, "parent": expr.Dyn, "from": expr.Date, "to": expr.Date,
 	"found": expr.Dyn, "record": expr.Dyn, "marker": expr.Text, "key": expr.Text,
 	"since": expr.Instant, "page": expr.Dyn, "method": expr.Text, "params": expr.Dyn,
-	"body": expr.Dyn, "status": expr.Int, "header": expr.Dyn, "cookie": expr.Dyn, "e": expr.Dyn, "v": expr.Dyn,
+	"body": expr.Dyn, "raw": expr.Dyn, "status": expr.Int, "header": expr.Dyn, "cookie": expr.Dyn, "e": expr.Dyn, "v": expr.Dyn,
 }
 
 // Connector is a checked and compiled connector file.

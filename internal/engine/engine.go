@@ -326,8 +326,11 @@ func (e *Engine) leased() error {
 // be recorded because the lease is gone is left to the node that took over.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
-	err := r.guarded()
-	if err := r.end(err); err != nil && !errors.Is(err, store.ErrFenced) {
+	err := r.end(r.guarded())
+	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
+		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends
+	}
+	if err != nil && !errors.Is(err, store.ErrFenced) {
 		e.doubt()
 		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
 	}

@@ -41,6 +41,7 @@ type far struct {
 	calls   int
 	hidden  bool   // search finds nothing yet
 	refuse  string // writes below this path are refused
+	same    string // creates at this path all get the same id
 	hook    func(n int, when string) (status int, stop bool)
 	killed  chan struct{} // closed when the process has died
 	batches *batches      // takes many projects at once; nil: it does not
@@ -113,6 +114,10 @@ func (f *far) serve(w http.ResponseWriter, r *http.Request) {
 	case r.Method == "GET":
 		marker := r.URL.Query().Get("externalId")
 		for i, m := range f.created[r.URL.Path] {
+			if m == marker && r.URL.Path == f.same {
+				fmt.Fprint(w, `[{"id":"one"}]`)
+				return
+			}
 			if m == marker && !f.hidden {
 				fmt.Fprintf(w, `[{"id":"%s-%d"}]`, strings.Trim(strings.ReplaceAll(r.URL.Path, "/", "-"), "-"), i+1)
 				return
@@ -125,6 +130,10 @@ func (f *far) serve(w http.ResponseWriter, r *http.Request) {
 		_ = json.Unmarshal(data, &body)
 		f.created[r.URL.Path] = append(f.created[r.URL.Path], body.ExternalID)
 		w.WriteHeader(http.StatusCreated)
+		if r.URL.Path == f.same {
+			fmt.Fprint(w, `{"id":"one"}`)
+			return
+		}
 		fmt.Fprintf(w, `{"id":"%s-%d"}`, strings.Trim(strings.ReplaceAll(r.URL.Path, "/", "-"), "-"), len(f.created[r.URL.Path]))
 	case r.Method == "PATCH":
 		data, _ := io.ReadAll(r.Body)
@@ -428,5 +437,20 @@ func TestALostDealIsFiltered(t *testing.T) {
 	h.drain()
 	if runs := h.runs(); len(runs) != 1 || runs[0].Outcome != hub.Filtered {
 		t.Errorf("runs %+v", runs)
+	}
+}
+
+// TestOneIDForTwoRecordsIsToldNotLooped: whichever durable point it befalls, the run ends with a person.
+func TestOneIDForTwoRecordsIsToldNotLooped(t *testing.T) {
+	for _, path := range []string{"/erp/customers", "/time/projects"} {
+		t.Run(path, func(t *testing.T) {
+			h := newHouse(t)
+			h.far.same = path
+			h.wins(2)
+			open, err := h.store.Tenant("t1").Exceptions(context.Background(), store.Filter{State: "open"})
+			if err != nil || len(open) != 1 || open[0].Code != "link.taken" || open[0].Class != "conflict" {
+				t.Errorf("exceptions %+v, %v", open, err)
+			}
+		})
 	}
 }

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"throughline/internal/canonical"
@@ -46,6 +48,9 @@ type End struct {
 
 // Check refuses a flow that asks more of a far side than its connector can carry.
 func (f *Flow) Check() error {
+	if err := f.known(); err != nil {
+		return err
+	}
 	trigger := f.Template.File.Trigger
 	if err := f.carries(trigger.From, trigger.Record, "read"); err != nil {
 		return err
@@ -58,6 +63,30 @@ func (f *Flow) Check() error {
 			if err := f.carries(role, p.Record, "written"); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// known refuses roles and omissions that the template has no use for: a misspelt one would be obeyed
+// by nobody.
+func (f *Flow) known() error {
+	roles, writes := f.Template.File.Roles, map[string]bool{}
+	for _, p := range f.Template.Steps {
+		for _, role := range p.To {
+			writes[role+"/"+p.Record] = true
+		}
+	}
+	for _, role := range slices.Sorted(maps.Keys(f.Roles)) {
+		if _, ok := roles[role]; !ok {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.role_unknown", Field: "roles." + role, Message: fmt.Sprintf("The template has no role %q.", role),
+				Hint: "It has " + strings.Join(slices.Sorted(maps.Keys(roles)), ", ") + "."}
+		}
+	}
+	for _, left := range f.Without {
+		if !writes[left] {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.without_unknown", Field: "without", Message: fmt.Sprintf("The template writes no %q, so the flow cannot go without it.", left),
+				Hint: "It writes " + strings.Join(slices.Sorted(maps.Keys(writes)), ", ") + "."}
 		}
 	}
 	return nil

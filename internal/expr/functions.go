@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ var library = []function{
 	{name: "first", forms: []form{{[]Type{{cel.ListType(t)}}, Type{t}}}, call: first, nulls: true},
 	{name: "list", forms: []form{on(List(Dyn), Dyn)}, call: asList, nulls: true},
 	{name: "without_nulls", forms: []form{on(Dyn, Dyn)}, call: func(a []any) (any, error) { return withoutNulls(a[0]), nil }},
+	{name: "remarks", forms: []form{on(List(Text), Dyn, Text)}, call: func(a []any) (any, error) { return remarks(a[0], a[1].(string), "", []any{}), nil }},
 	{name: "clip", forms: []form{on(Text, Text, Int)}, call: clip},
 	{name: "domain", forms: []form{on(Text, Text)}, call: func(a []any) (any, error) { return domain(a[0].(string)), nil }},
 	{name: "digits", forms: []form{on(Text, Text)}, call: func(a []any) (any, error) { return digits(a[0].(string)), nil }},
@@ -350,6 +352,26 @@ func withoutNulls(v any) any {
 }
 
 // clip cuts a text to n characters (code points), never inside one.
+// remarks collects what stands under a key anywhere below v, each with its path: vendors that answer a
+// refused record with the record itself, annotated, tell so which fields they mean.
+func remarks(v any, key, path string, found []any) []any {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if text, ok := v[k].(string); ok && k == key && text != "" {
+				found = append(found, strings.TrimPrefix(path+": "+text, ": "))
+				continue
+			}
+			found = remarks(v[k], key, strings.TrimPrefix(path+"."+k, "."), found)
+		}
+	case []any:
+		for i, e := range v {
+			found = remarks(e, key, fmt.Sprintf("%s[%d]", path, i), found)
+		}
+	}
+	return found
+}
+
 func clip(a []any) (any, error) {
 	r := []rune(a[0].(string))
 	if n := int(a[1].(int64)); n >= 0 && len(r) > n {

@@ -2,10 +2,15 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"throughline/internal/hub"
 )
@@ -256,7 +261,24 @@ func closeWrites(ctx context.Context, t tx, steps []*Step) error {
 		return list
 	}
 	_, err = t.each(ctx, upsertLink, rowsOf(steps, done, linkArgs))
+	if taken(err) {
+		return &hub.Error{Kind: hub.Conflict, Code: "link.taken", Message: "The far side gave a new record an id that stands for another one already.",
+			Hint: "Look there whether it has made one record of two, or counts anew; tell support which.", Err: err}
+	}
 	return err
+}
+
+// taken reports whether a row could not be kept because a unique index has its key already.
+func taken(err error) bool {
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	switch {
+	case errors.As(err, &pg):
+		return pg.Code == "23505"
+	case errors.As(err, &lite):
+		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+	}
+	return false
 }
 
 // openWrites records intents. A refused write is taken up again under its key; any other that is

@@ -62,6 +62,7 @@ func Run(t *testing.T, open Opener) {
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
 		"a write's outcome and its link are kept together":             outcome,
+		"an id that stands for another record is told as such":         takenID,
 		"a parked run opens an exception, a retry runs it again, once": parks,
 		"what many record at once is all kept":                         together,
 		"what is used of a limit is counted once by all":               limits,
@@ -459,6 +460,20 @@ func outcome(b *bench) {
 	b.must(err)
 	if len(busy) != 1 {
 		b.Error("a write that is done may be sent again")
+	}
+}
+
+func takenID(b *bench) {
+	for i, record := range []string{"rec_1", "rec_2"} {
+		op := fmt.Sprint("op", i)
+		_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent(op, record)}})
+		b.must(err)
+		done := closed(op, record)
+		done.Link.ExternalID = "C-1"
+		_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{done}})
+		if e := hub.AsError(err); i == 1 && (e == nil || e.Code != "link.taken") || i == 0 && err != nil {
+			b.Errorf("%s: %v", record, err)
+		}
 	}
 }
 
