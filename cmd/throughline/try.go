@@ -258,7 +258,11 @@ func (m *memory) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[stri
 	return m.session, m.version, nil
 }
 
-func (m *memory) Save(_ context.Context, _ hub.TenantID, _ hub.ConnectionID, version int64, session map[string]any) (bool, error) {
-	m.session, m.version = session, version+1
-	return true, nil
+func (m *memory) Renew(_ context.Context, _ hub.TenantID, _ hub.ConnectionID, _ int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	session, err := login(m.session)
+	if err != nil {
+		return nil, 0, err
+	}
+	m.session, m.version = session, m.version+1
+	return m.session, m.version, nil
 }

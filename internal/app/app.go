@@ -239,30 +239,45 @@ func (s safe) Open(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sea
 
 func (s safe) Load(ctx context.Context, t hub.TenantID, id hub.ConnectionID) (map[string]any, int64, error) {
 	c, err := s.store.Tenant(t).Connection(ctx, id)
-	if err != nil || c == nil || len(c.Session) == 0 {
-		if c != nil {
-			return nil, c.SessionVersion, err
-		}
+	if err != nil || c == nil {
 		return nil, 0, err
 	}
-	clear, err := s.box.Open(ctx, string(t), "session/"+string(id), c.Session)
-	if err != nil {
-		return nil, 0, err
-	}
-	session, err := remote.JSON(clear)
+	session, err := s.session(ctx, t, id, c.Session)
 	return session, c.SessionVersion, err
 }
 
-func (s safe) Save(ctx context.Context, t hub.TenantID, id hub.ConnectionID, version int64, session map[string]any) (bool, error) {
-	clear, err := json.Marshal(session)
+func (s safe) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, stale int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	sealed, version, err := s.store.Tenant(t).RenewSession(ctx, id, stale, func(sealed []byte) ([]byte, error) {
+		before, err := s.session(ctx, t, id, sealed)
+		if err != nil {
+			return nil, err
+		}
+		session, err := login(before)
+		if err != nil {
+			return nil, err
+		}
+		clear, err := json.Marshal(session)
+		if err != nil {
+			return nil, err
+		}
+		return s.box.Seal(ctx, string(t), "session/"+string(id), clear)
+	})
 	if err != nil {
-		return false, err
+		return nil, 0, err
 	}
-	sealed, err := s.box.Seal(ctx, string(t), "session/"+string(id), clear)
+	session, err := s.session(ctx, t, id, sealed)
+	return session, version, err
+}
+
+func (s safe) session(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) (map[string]any, error) {
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	clear, err := s.box.Open(ctx, string(t), "session/"+string(id), sealed)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return s.store.Tenant(t).SaveSession(ctx, id, version, sealed)
+	return remote.JSON(clear)
 }
 
 // wayOut builds the outbound client where none is set.

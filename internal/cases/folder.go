@@ -15,7 +15,7 @@ import (
 
 // Found is one definition that was checked.
 type Found struct {
-	Name    string // "hubspot@1.0.0", "deal-to-project@1"
+	Name    string // "acme-time@1.0.0", "deal-to-project@1"
 	Records int    // mapped, of a connector
 	Steps   int    // of a template
 	Cases   int

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -229,8 +230,8 @@ type noSessions struct{}
 func (noSessions) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[string]any, int64, error) {
 	return nil, 0, nil
 }
-func (noSessions) Save(context.Context, hub.TenantID, hub.ConnectionID, int64, map[string]any) (bool, error) {
-	return true, nil
+func (noSessions) Renew(context.Context, hub.TenantID, hub.ConnectionID, int64, func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	return nil, 0, errors.New("nothing here logs in")
 }
 
 // start starts the process anew on the store that is there.

@@ -30,8 +30,9 @@ type Sender interface {
 type Sessions interface {
 	// Load reads the session and its version; nil where there is none.
 	Load(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID) (session map[string]any, version int64, err error)
-	// Save keeps a new session unless another node was first; won is false then.
-	Save(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, version int64, session map[string]any) (won bool, err error)
+	// Renew keeps what login makes of the session, while no other node does the same. Where another
+	// node has renewed it since version stale, login is not asked and that one is answered.
+	Renew(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, stale int64, login func(before map[string]any) (map[string]any, error)) (session map[string]any, version int64, err error)
 }
 
 // Connection is a tenant's link to an account, opened: settings and secrets in clear, in memory only.
@@ -192,30 +193,28 @@ func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (ma
 }
 
 func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, int64, error) {
-	vars := conn.vars(nil)
-	vars["secret"], vars["session"] = conn.Secret, conn.session
-	request, err := conn.Connector.Login(vars)
+	session, version, err := c.sessions.Renew(ctx, conn.Tenant, conn.ID, conn.version, func(before map[string]any) (map[string]any, error) {
+		vars := conn.vars(nil)
+		vars["secret"], vars["session"] = conn.Secret, before
+		request, err := conn.Connector.Login(vars)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := c.exchange(ctx, conn, request, vars)
+		if err != nil {
+			return nil, loginFailed(err)
+		}
+		session, err := conn.Connector.Session(answer, before)
+		if err != nil {
+			return nil, loginFailed(&hub.Error{Kind: hub.Expired, Code: "login.empty", Message: "The login gave no session.", Err: err})
+		}
+		return session, nil
+	})
 	if err != nil {
 		return nil, 0, err
 	}
-	answer, err := c.exchange(ctx, conn, request, vars)
-	if err != nil {
-		return nil, 0, loginFailed(err)
-	}
-	session, err := conn.Connector.Session(answer, conn.session)
-	if err != nil {
-		return nil, 0, loginFailed(&hub.Error{Kind: hub.Expired, Code: "login.empty", Message: "The login gave no session.", Err: err})
-	}
-	won, err := c.sessions.Save(ctx, conn.Tenant, conn.ID, conn.version, session)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !won {
-		conn.loaded = false // another node was first; its session is as good
-		return session, conn.version, nil
-	}
-	conn.session, conn.version = session, conn.version+1
-	return conn.session, conn.version, nil
+	conn.session, conn.version = session, version
+	return session, version, nil
 }
 
 // loginFailed turns a refusal into Expired: only a person can renew the connection.

@@ -185,7 +185,11 @@ func (d *postgresDB) each(ctx context.Context, q string, args [][]any) ([]int64,
 const changeLimit = 30 * time.Second
 
 func (d *postgresDB) change(ctx context.Context, f func(tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, changeLimit)
+	return d.within(ctx, changeLimit, f)
+}
+
+func (d *postgresDB) within(ctx context.Context, limit time.Duration, f func(tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
 }

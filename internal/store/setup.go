@@ -147,12 +147,46 @@ func (t *Tenant) Connection(ctx context.Context, id hub.ConnectionID) (*Connecti
 	return one(all(r, err, scanConnection))
 }
 
-// SaveSession keeps a connection's new session if nobody else has renewed it since version: the
-// loser of the race reads the winner's.
-func (t *Tenant) SaveSession(ctx context.Context, id hub.ConnectionID, version int64, session []byte) (won bool, err error) {
-	const q = `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ? AND session_version = ?`
-	n, err := t.db.exec(ctx, q, session, version+1, t.id, id, version)
-	return n == 1, err
+// RenewSession keeps what f makes of a connection's session, and answers it with its version. While it
+// is at it no other node is: a refresh token that is shown twice may cost the whole consent. Where
+// another node has renewed the session since version stale, f is not asked and that one is answered.
+func (t *Tenant) RenewSession(ctx context.Context, id hub.ConnectionID, stale int64, f func(session []byte) ([]byte, error)) (session []byte, version int64, err error) {
+	pg, shared := t.db.(*postgresDB)
+	if !shared { // one process: its own lock is enough, and a call must not hold up the only writer
+		return t.renew(ctx, t.db, id, stale, f)
+	}
+	err = pg.within(ctx, loginLimit, func(x tx) error {
+		session, version, err = t.renew(ctx, x, id, stale, f)
+		return err
+	})
+	return session, version, err
+}
+
+// loginLimit is longer than the longest call: what a login gave must be kept.
+const loginLimit = 2 * time.Minute
+
+func (t *Tenant) renew(ctx context.Context, x tx, id hub.ConnectionID, stale int64, f func([]byte) ([]byte, error)) ([]byte, int64, error) {
+	r, err := x.query(ctx, `SELECT session, session_version FROM connection WHERE tenant = ? AND id = ?`+t.db.dialect().forUpdate, t.id, id)
+	type kept struct {
+		session []byte
+		version int64
+	}
+	now, err := one(all(r, err, func(r rows, k *kept) error { return r.Scan(&k.session, &k.version) }))
+	if err != nil {
+		return nil, 0, err
+	}
+	if now == nil {
+		return nil, 0, &hub.Error{Kind: hub.NotFound, Code: "connection.unknown", Message: "There is no such connection."}
+	}
+	if now.version != stale && len(now.session) > 0 {
+		return now.session, now.version, nil
+	}
+	next, err := f(now.session)
+	if err != nil {
+		return nil, 0, err
+	}
+	_, err = x.exec(ctx, `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ?`, next, now.version+1, t.id, id)
+	return next, now.version + 1, err
 }
 
 // MarkConnection sets a connection's state and the sentence that explains it.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,4 +72,37 @@ func freshSchema(t *testing.T, url string) string {
 		sep = "&"
 	}
 	return url + sep + "search_path=" + name
+}
+
+// TestOneNodeLogsInAtATime: a refresh token that two nodes show at once may cost the whole consent (F6).
+func TestOneNodeLogsInAtATime(t *testing.T) {
+	url := os.Getenv("TEST_POSTGRES_URL")
+	if url == "" {
+		t.Skip("TEST_POSTGRES_URL is not set: nodes that share a store are not tested (make test sets it)")
+	}
+	url = freshSchema(t, url)
+	ctx := t.Context()
+	nodes := []*store.Store{open(t, url, time.Now), open(t, url, time.Now)}
+	err := nodes[0].Apply(ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T"},
+		Connections: []store.Connection{{Tenant: "t1", ID: "crm", Connector: "acme", Settings: "{}", State: "active"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logins atomic.Int32
+	var hands sync.WaitGroup
+	for i := range 8 {
+		hands.Go(func() {
+			session, version, err := nodes[i%2].Tenant("t1").RenewSession(ctx, "crm", 0, func(before []byte) ([]byte, error) {
+				logins.Add(1)
+				return append(before, 'x'), nil
+			})
+			if err != nil || string(session) != "x" || version != 1 {
+				t.Errorf("session %q version %d, %v; want what the one login gave", session, version, err)
+			}
+		})
+	}
+	hands.Wait()
+	if n := logins.Load(); n != 1 {
+		t.Errorf("%d logins, want one", n)
+	}
 }

@@ -1,0 +1,164 @@
+package remote_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"throughline/internal/connector"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+)
+
+const oauth = `
+connector: acme
+version: 1.0.0
+title: Acme
+roles: [crm]
+host: https://acme.example
+secrets: {id: {title: Id, required: true}, secret: {title: Secret, required: true}, refresh: {title: Refresh token, required: true}}
+auth:
+  oauth2: {token: https://acme.example/token, grant: refresh_token, client: body, client_id: =secret.id, client_secret: =secret.secret, refresh_token: =secret.refresh}
+records:
+  deal: {path: /deals, id: =x.id, as: opportunity, get: {get: "/deals/{id}"}}
+`
+
+// vendor gives access tokens that expire, and new refresh tokens with each; an old one shown again
+// costs the whole consent, as vendors with reuse detection have it.
+type vendor struct {
+	mu        sync.Mutex
+	refresh   int // the one that is good
+	access    int // 0: none is good
+	refreshes int
+	revoked   bool
+	down      bool // the token endpoint does not answer
+}
+
+func (v *vendor) expire() { v.mu.Lock(); defer v.mu.Unlock(); v.access = 0 }
+
+func (v *vendor) Send(_ context.Context, _, address string, header map[string]string, body []byte, _ string) (int, http.Header, []byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if address != "https://acme.example/token" {
+		if v.access == 0 || header["Authorization"] != fmt.Sprintf("Bearer access-%d", v.access) {
+			return 401, http.Header{}, []byte(`{}`), nil
+		}
+		return 200, http.Header{}, []byte(`{"id":"7"}`), nil
+	}
+	if v.down {
+		return 503, http.Header{}, nil, nil
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil || form.Get("grant_type") != "refresh_token" || form.Get("client_id") != "me" || form.Get("client_secret") != "mine" {
+		return 400, http.Header{}, []byte(`{"error":"invalid_client"}`), err
+	}
+	if v.revoked || form.Get("refresh_token") != fmt.Sprintf("refresh-%d", v.refresh) {
+		v.revoked = true
+		return 400, http.Header{}, []byte(`{"error":"invalid_grant"}`), nil
+	}
+	v.refreshes++
+	v.refresh++
+	v.access = v.refresh
+	return 200, http.Header{}, fmt.Appendf(nil, `{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":30}`, v.access, v.refresh), nil
+}
+
+// kept is what all nodes share.
+type kept struct {
+	mu      sync.Mutex
+	session map[string]any
+	version int64
+}
+
+func (k *kept) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[string]any, int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.session, k.version, nil
+}
+
+func (k *kept) Renew(_ context.Context, _ hub.TenantID, _ hub.ConnectionID, stale int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.version != stale && k.session != nil {
+		return k.session, k.version, nil
+	}
+	session, err := login(k.session)
+	if err == nil {
+		k.session, k.version = session, k.version+1
+	}
+	return k.session, k.version, err
+}
+
+type node struct {
+	client *remote.Client
+	conn   *remote.Connection
+	op     *connector.Op
+}
+
+func nodes(t *testing.T, v *vendor, n int) []node {
+	t.Helper()
+	c, err := connector.Load(fstest.MapFS{"acme/connector.yaml": {Data: []byte(oauth)}}, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, out := &kept{}, make([]node, n)
+	for i := range out {
+		out[i] = node{remote.New(v, shared, nil, time.Now), &remote.Connection{Tenant: "t1", ID: "crm", Connector: c,
+			Secret: map[string]any{"id": "me", "secret": "mine", "refresh": "refresh-0"}}, c.Operation("deal.get")}
+	}
+	return out
+}
+
+func (n node) read() error {
+	_, err := n.client.Call(context.Background(), n.conn, n.op, remote.Vars{"id": "7"})
+	return err
+}
+
+// TestATokenIsRenewedOncePerExpiry on two nodes with many calls under way; the consent is never lost (F6).
+func TestATokenIsRenewedOncePerExpiry(t *testing.T) {
+	v := &vendor{}
+	list := nodes(t, v, 2)
+	const expiries = 20
+	for range expiries {
+		v.expire()
+		var hands sync.WaitGroup
+		for i := range 50 {
+			hands.Go(func() {
+				if err := list[i%2].read(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		hands.Wait()
+	}
+	if v.refreshes != expiries || v.revoked {
+		t.Errorf("%d refreshes for %d expiries, revoked %v", v.refreshes, expiries, v.revoked)
+	}
+}
+
+func TestALostConsentIsAPersonsBusiness(t *testing.T) {
+	v := &vendor{}
+	n := nodes(t, v, 1)[0]
+	if err := n.read(); err != nil {
+		t.Fatal(err)
+	}
+	v.expire()
+	v.down = true
+	if err := n.read(); hub.KindOf(err) != hub.Unavailable {
+		t.Errorf("the token endpoint is down: %v, want it tried again", err)
+	}
+	v.down = false
+	if err := n.read(); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	v.expire()
+	v.refresh = 99 // somebody else has renewed it
+	err := n.read()
+	if e := hub.AsError(err); e == nil || e.Kind != hub.Expired || e.Code != "login.refused" || e.Hint == "" {
+		t.Errorf("the consent is gone: %+v", err)
+	}
+}
