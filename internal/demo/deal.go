@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"throughline/internal/hub"
+	"throughline/internal/simulator"
 	"throughline/internal/store"
 )
 
@@ -199,7 +200,7 @@ func (s *Stage) Settle(ctx context.Context) error {
 		if s.Open() == 0 {
 			return nil
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := simulator.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return errors.New("the demo did not come to rest in time: " + s.underWay())
 		}
 	}

@@ -65,7 +65,7 @@ func openFar(ctx context.Context, name, ledger string, accounts []simulator.Acco
 	}
 	far := &Far{URL: "http://" + l.Addr().String()}
 	// The product keeps to the vendors' limits by itself; without the far sides' own the first minute is as quick as the rest.
-	far.Simulator, err = simulator.New(d, simulator.Options{Now: time.Now, Rand: rand.New(rand.NewPCG(7, 7)), Sleep: sleep, Ledger: out, Accounts: accounts, Only: true,
+	far.Simulator, err = simulator.New(d, simulator.Options{Now: time.Now, Rand: rand.New(rand.NewPCG(7, 7)), Sleep: simulator.Sleep, Ledger: out, Accounts: accounts, Only: true,
 		Deliver: simulator.Post(&http.Client{Timeout: 10 * time.Second}), BaseURL: far.URL, Lag: lag, Unlimited: true})
 	if err != nil {
 		return nil, err
@@ -89,15 +89,4 @@ func (f *Far) serve(ctx context.Context, l net.Listener, ledger *os.File) {
 		run.Wait()
 		_ = ledger.Close()
 	}()
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

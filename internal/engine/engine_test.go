@@ -261,22 +261,33 @@ func (h *house) win() {
 	}
 }
 
-// drain works until nothing is left to do, letting time pass for what waits.
+// drain works until nothing is left to do, record after record, or until the process is killed.
 func (h *house) drain() {
 	h.Helper()
-	for range 100 {
-		list, err := h.engine.Claim(context.Background(), 10)
-		if err != nil {
-			h.Fatal(err)
-		}
+	h.rounds(func(list []store.Claim) (killed bool) {
 		for _, w := range list {
 			done := make(chan struct{})
 			go func() { defer close(done); h.engine.Carry(context.Background(), w) }()
 			select {
 			case <-done:
 			case <-h.far.killed:
-				return
+				return true
 			}
+		}
+		return false
+	})
+}
+
+// rounds claims and carries until nothing is left to do, letting time pass for what waits.
+func (h *house) rounds(carry func([]store.Claim) (killed bool)) {
+	h.Helper()
+	for range 200 {
+		list, err := h.engine.Claim(context.Background(), 10)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if carry(list) {
+			return
 		}
 		if len(list) > 0 {
 			continue

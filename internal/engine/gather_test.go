@@ -93,29 +93,14 @@ func (h *house) wins(n int) {
 			h.Fatal(err)
 		}
 	}
-	for range 200 {
-		list, err := h.engine.Claim(context.Background(), n)
-		if err != nil {
-			h.Fatal(err)
-		}
+	h.rounds(func(list []store.Claim) bool {
 		var hands sync.WaitGroup
 		for _, w := range list {
 			hands.Go(func() { h.engine.Carry(context.Background(), w) })
 		}
 		hands.Wait()
-		if len(list) > 0 {
-			continue
-		}
-		due, err := h.store.NextDue(context.Background())
-		if err != nil {
-			h.Fatal(err)
-		}
-		if due.IsZero() {
-			return
-		}
-		h.clock.Add(max(due.Sub(h.clock.Now()), time.Millisecond))
-	}
-	h.Fatal("it never comes to rest")
+		return false
+	})
 }
 
 func TestManyLeaveInOneCall(t *testing.T) {

@@ -87,7 +87,7 @@ func withDefaults(o Options) Options {
 		o.Rand = rand.New(rand.NewPCG(1, 2))
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	if o.BaseURL == "" {
 		o.BaseURL = "https://simulator.invalid"
@@ -95,7 +95,8 @@ func withDefaults(o Options) Options {
 	return o
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits in real time, unless the context ends first: then it says why.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
