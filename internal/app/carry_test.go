@@ -64,7 +64,7 @@ func TestWhatAConnectorCannotCarryIsRefusedBeforeDeployment(t *testing.T) {
 		{"a contract is not carried", "", "erp cannot carry a contract: its connector small-erp has none that can be written."},
 		{"tasks are not carried", "    without: [erp/contract]\n", "erp cannot carry a task: its connector small-erp has none that can be written. Connect another system, or go without it: without: [erp/task] in the flow."},
 		{"without tasks, the billing plan is still not carried", "    without: [erp/contract, erp/task]\n", "erp cannot carry a billing_milestone: its connector small-erp has none that can be written."},
-		{"what nobody writes cannot be left out", "    without: [erp/tasks]\n", `The template writes no "erp/tasks", so the flow cannot go without it. It writes crm/opportunity, erp/account,`},
+		{"what nobody writes cannot be left out", "    without: [erp/tasks]\n", `The template has no use for "erp/tasks", so the flow cannot go without it. It writes or reads crm/opportunity, erp/account,`},
 		{"without both, it can be deployed", "    without: [erp/contract, erp/task, erp/billing_milestone]\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

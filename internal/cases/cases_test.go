@@ -80,7 +80,7 @@ func TestWhatHolds(t *testing.T) {
 		"a webhook is verified":                      {"acme", "- {it: hears, webhook: verify, given: {headers: {X-Token: s}, secret: {webhook: s}, body: {id: c1}}, expect: [{record: client, id: c1, key: ''}]}"},
 		"a webhook with a wrong token is refused":    {"acme", "- {it: hears, webhook: verify, given: {headers: {X-Token: t}, secret: {webhook: s}, body: {id: c1}}, refused: {code: hook.signature}}"},
 		"a template's writes":                        {"hello", "- {it: makes, given: {name: N, stage: won, account: '2'}, records: {account: {name: A}}, expect: [{write: project, to: erp, fields: {name: N, account: account}}]}"},
-		"a template's rule":                          {"hello", "- {it: blocks, given: {name: bad, stage: won}, refused: {code: rule.good, field: name}}"},
+		"a template's rule":                          {"hello", "- {it: blocks, given: {name: bad, stage: won}, refused: {code: rule.named, field: name}}"},
 		"a record that a template does not want":     {"hello", "- {it: filters, given: {name: N, stage: lost}, expect: []}"},
 		"a reference that a read step does not find": {"hello", "- {it: misses, given: {name: N, stage: won}, refused: {code: record.reference_missing}}"},
 		"an approval":                                {"hello", "- {it: asks, given: {name: N, stage: won, account: '2'}, records: {account: {name: A}}, parameters: {big: 1 EUR}, refused: {code: approval.wanted}}"},

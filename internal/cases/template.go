@@ -224,20 +224,25 @@ func (w *walk) step(p *workflow.Plan) error {
 
 func (w *walk) check(p *workflow.Plan) error {
 	var says []string
-	field := ""
-	for _, rule := range w.t.Rules[p.Check] {
+	var first *workflow.CompiledRule
+	rules := w.t.Rules[p.Check]
+	for i, rule := range rules {
 		holds, err := rule.That.TrueAt(w.place, w.vars)
 		if err != nil {
 			return err
 		}
-		if !holds && rule.Severity != "warn" {
-			says, field = append(says, rule.Says), cmp.Or(field, rule.Field)
+		if holds || rule.Severity != "block" {
+			continue
+		}
+		says = append(says, rule.Says)
+		if first == nil {
+			first = &rules[i]
 		}
 	}
-	if len(says) == 0 {
+	if first == nil {
 		return nil
 	}
-	return &hub.Error{Kind: hub.Blocked, Code: "rule." + p.Check, Field: field, Message: strings.Join(says, " ")}
+	return &hub.Error{Kind: hub.Blocked, Code: "rule." + first.Rule.Rule, Field: first.Field, Message: strings.Join(says, " ")}
 }
 
 func (w *walk) read(p *workflow.Plan) error {

@@ -78,10 +78,12 @@ type FollowOp struct {
 type Op struct {
 	Name   string // "deal.get"
 	Method string
-	Class  string    // of limits
-	Write  *Write    // nil for reads
-	With   []NamedOp // reads before a write, for found.NAME
-	Batch  *BatchOp  // the same for many records; nil where the vendor has none
+	Class  string        // of limits
+	Write  *Write        // nil for reads
+	With   []NamedOp     // reads before a write, for found.NAME
+	When   *expr.Program // of a delete: whether the record, as it stands there, can be deleted
+	First  []*FollowOp   // of a delete: what is done before it
+	Batch  *BatchOp      // the same for many records; nil where the vendor has none
 	Form   bool
 
 	path    *text
@@ -182,6 +184,7 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 		kind.After = append(kind.After, k.follow(name, &r.After[i]))
 	}
 	k.actions(kind, r.Actions)
+	k.before(kind)
 	if kind.Create != nil && kind.Create.Write.Class == "S" && kind.Find["marker"] == nil {
 		k.problem(r.Pos, "records."+name+".create", "write class S needs a search by marker", "Add find: {marker: …}, or say X where the vendor offers none.")
 	}
@@ -217,6 +220,23 @@ func (k *compiler) actions(kind *Kind, list specfile.Map[Do]) {
 			kind.Actions = map[string]*FollowOp{}
 		}
 		kind.Actions[a.Key] = &follow
+	}
+}
+
+// before compiles when and after what a record may be deleted.
+func (k *compiler) before(kind *Kind) {
+	if kind.Delete == nil {
+		return
+	}
+	spec := kind.Spec.Delete
+	kind.Delete.When = k.expr(spec.When, expr.Bool)
+	for _, name := range spec.First {
+		a := kind.Actions[name]
+		if a == nil {
+			k.problem(spec.Pos, kind.Delete.Name, fmt.Sprintf("there is no action %q to come first", name), "Name one of the record's actions.")
+			continue
+		}
+		kind.Delete.First = append(kind.Delete.First, a)
 	}
 }
 
@@ -318,6 +338,11 @@ func (k *Kind) Follow(operation string) *FollowOp {
 	for i := range k.After {
 		if k.After[i].Name == operation {
 			return &k.After[i]
+		}
+	}
+	for _, a := range k.Actions {
+		if a.Name == operation {
+			return a
 		}
 	}
 	return nil

@@ -190,6 +190,8 @@ type Write struct {
 	Class string             `spec:"write,required" enum:"K|U|S|X"`
 	Lag   specfile.Duration  `spec:"lag" doc:"how long a search may miss what was just written"`
 	With  specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
+	When  specfile.Expr      `spec:"when" doc:"of delete: false where the record (x) cannot be deleted as it stands there"`
+	First []string           `spec:"first" doc:"of delete: actions that come before it"`
 	Batch *Batch             `spec:"batch" doc:"the same for many records in one call"`
 }
 

@@ -68,6 +68,7 @@ type Engine struct {
 	wake    chan struct{}
 	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
 	gather  gather
+	known   known
 	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 }

@@ -55,14 +55,34 @@ func (f *Flow) Check() error {
 	if err := f.carries(trigger.From, trigger.Record, "read"); err != nil {
 		return err
 	}
-	for _, p := range f.Template.Steps {
-		for _, role := range p.To {
-			if f.skips(role, p.Record) {
-				continue
-			}
-			if err := f.carries(role, p.Record, "written"); err != nil {
-				return err
-			}
+	for i := range f.Template.Steps {
+		if err := f.checkStep(&f.Template.Steps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Flow) checkStep(p *workflow.Plan) error {
+	for _, role := range p.To {
+		if f.skips(role, p.Record) {
+			continue
+		}
+		if err := f.carries(role, p.Record, "written"); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.In == "" || p.In == workflow.InLedger || f.skips(p.In, p.Record):
+		return nil
+	case p.Kind() == "read":
+		return f.carries(p.In, p.Record, "read")
+	case p.Kind() == "find":
+		end := f.Roles[p.In]
+		if m := end.Mappings[p.Record]; m == nil || m.Kind.Find[p.By.Name] == nil {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.not_carried",
+				Message: fmt.Sprintf("%s cannot search a %s by %s: its connector %s has no such search.", end.Conn.ID, p.Record, p.By.Name, end.Conn.Connector.File.Connector),
+				Hint:    fmt.Sprintf("Connect another system, or go without it: without: [%s/%s] in the flow.", p.In, p.Record)}
 		}
 	}
 	return nil
@@ -76,6 +96,9 @@ func (f *Flow) known() error {
 		for _, role := range p.To {
 			writes[role+"/"+p.Record] = true
 		}
+		if kind := p.Kind(); (kind == "read" || kind == "find") && p.In != "" && p.In != workflow.InLedger {
+			writes[p.In+"/"+p.Record] = true
+		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(f.Roles)) {
 		if _, ok := roles[role]; !ok {
@@ -85,8 +108,8 @@ func (f *Flow) known() error {
 	}
 	for _, left := range f.Without {
 		if !writes[left] {
-			return &hub.Error{Kind: hub.Invalid, Code: "flow.without_unknown", Field: "without", Message: fmt.Sprintf("The template writes no %q, so the flow cannot go without it.", left),
-				Hint: "It writes " + strings.Join(slices.Sorted(maps.Keys(writes)), ", ") + "."}
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.without_unknown", Field: "without", Message: fmt.Sprintf("The template has no use for %q, so the flow cannot go without it.", left),
+				Hint: "It writes or reads " + strings.Join(slices.Sorted(maps.Keys(writes)), ", ") + "."}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
@@ -38,7 +39,7 @@ func (w *write) follow(fresh bool) error {
 			return err
 		}
 		for _, item := range items {
-			f, err := w.followUp(op, item)
+			f, err := w.followUp(op, item, 0)
 			if err != nil {
 				return err
 			}
@@ -86,13 +87,18 @@ func (w *write) followVars(item any) remote.Vars {
 		"item": item, "settings": w.end.Conn.Settings}
 }
 
-func (w *write) followUp(op *connector.FollowOp, item any) (*followUp, error) {
+// followUp prepares a follow-up, or an action that was done n times before.
+func (w *write) followUp(op *connector.FollowOp, item any, n int) (*followUp, error) {
 	body, err := canonical.Encode(map[string]any{"item": item})
 	if err != nil {
 		return nil, fmt.Errorf("%s: item: %w", op.Name, err)
 	}
 	r, hash := w.run, canonical.Hash(body)
-	key := hub.OpKeyFor(r.work.Tenant, string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash)
+	parts := []string{string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash}
+	if n > 0 {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	key := hub.OpKeyFor(r.work.Tenant, parts...)
 	return &followUp{write: w, op: op, vars: w.followVars(item), intent: store.Write{OpKey: key, Run: r.work.Run, Deployment: r.work.Deployment, Key: r.work.Key,
 		Step: op.Spec.Step, Record: w.res.record.ID, Connection: w.end.Conn.ID, Operation: op.Name, Class: hub.WriteClass(op.Spec.Class), Hash: hash, Body: body, Started: r.e.Now()}}, nil
 }
@@ -186,7 +192,7 @@ func (f *followUp) done() {
 	r, link := f.run, f.res.links[f.end.Role]
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(f.intent, "done", "", link))
-	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record." + f.op.Spec.Step,
+	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record." + f.op.Spec.Step,
 		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: string(f.intent.Body)})
 	r.writes++
 }
@@ -227,7 +233,7 @@ func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
 	if err != nil {
 		return err
 	}
-	f, err := w.followUp(op, body["item"])
+	f, err := w.followUp(op, body["item"], 0)
 	if err != nil {
 		return err
 	}

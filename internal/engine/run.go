@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,7 @@ type run struct {
 	event   *hub.Event
 	started time.Time
 	resumed bool // an earlier attempt of this run may have read something
+	wanted  bool // by the template's trigger
 
 	inputs  map[string]any     // vendor's records read by this run, by key
 	results map[string]*result // of the trigger and of steps, by name
@@ -37,6 +40,9 @@ type run struct {
 
 	class  hub.WriteClass // of the write under way
 	halted []halt         // the roles at which this run can do no more for now
+	books  books          // what the record has brought into the books, where the template posts
+	about  hub.RecordID   // the line of the books that a person is asked about
+	warns  []string       // what people are told without the run being stopped
 	label  string
 	calls  atomic.Int32
 	writes int
@@ -49,8 +55,13 @@ type result struct {
 	derived bool                  // from the triggering record, by this template
 }
 
-// errFiltered ends a run whose record the flow does not want.
-var errFiltered = errors.New("filtered")
+// The ends of a run that are no failure.
+var (
+	errFiltered = errors.New("filtered") // the flow does not want the record
+	errDone     = errors.New("done")     // there is nothing left to do
+
+	errUnanswered = errors.New("the question was not answered")
+)
 
 // pause ends a run for now: it goes on at a time, or when something comes.
 type pause struct {
@@ -77,6 +88,11 @@ func (r *run) carry() error {
 	}
 	if err := r.trigger(); err != nil {
 		return err
+	}
+	if post := flow.Template.Post; post != nil {
+		if err := r.reconsider(post); err != nil {
+			return err
+		}
 	}
 	for i := range flow.Template.Steps {
 		if err := r.step(&flow.Template.Steps[i]); err != nil {
@@ -122,15 +138,10 @@ func (r *run) load() error {
 	return nil
 }
 
-// trigger reads the record that the event is about.
+// trigger reads the record that the event is about, and says whether the flow wants it.
 func (r *run) trigger() error {
 	t := r.flow.Template
-	end := r.flow.Roles[t.File.Trigger.From]
-	x, err := r.vendorRecord(end, r.event.Key, r.event.Payload)
-	if err != nil {
-		return err
-	}
-	rec, err := r.read(end, t.File.Trigger.Record, r.event.Key, x)
+	rec, err := r.triggering(r.flow.Roles[t.File.Trigger.From])
 	if err != nil {
 		return err
 	}
@@ -138,14 +149,60 @@ func (r *run) trigger() error {
 	r.label = r.flow.Schemas.Schema(rec.record.Type).LabelOf(rec.record)
 	r.keep("record", rec)
 	r.keep(rec.record.Type, rec)
-	if t.When == nil {
-		return nil
+	r.wanted = !r.event.Gone
+	if t.When != nil && r.wanted {
+		r.wanted, err = t.When.TrueAt(r.flow.Place, r.vars)
 	}
-	wanted, err := t.When.TrueAt(r.flow.Place, r.vars)
-	if err == nil && !wanted {
+	if err == nil && !r.wanted && t.Post == nil {
 		return errFiltered
 	}
 	return err
+}
+
+// triggering is the record that the event is about; one that is gone, as it was last seen.
+func (r *run) triggering(end *End) (*result, error) {
+	record := r.flow.Template.File.Trigger.Record
+	if !r.event.Gone {
+		x, err := r.vendorRecord(end, r.event.Key, r.event.Payload)
+		if err != nil {
+			return nil, err
+		}
+		return r.read(end, record, r.event.Key, x)
+	}
+	link, err := r.tenant.LinkOf(r.ctx, end.Conn.ID, r.event.Key.Kind, r.event.Key.ID)
+	if err != nil {
+		return nil, err
+	}
+	if link == nil {
+		return nil, errFiltered // it came and went without us
+	}
+	return r.remembered(canonical.Ref{Type: record, ID: link.Record})
+}
+
+// remembered is a record as our own ledger has it.
+func (r *run) remembered(ref canonical.Ref) (*result, error) {
+	known, err := r.tenant.Record(r.ctx, ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	res := &result{record: canonical.Record{ID: ref.ID, Type: ref.Type, Fields: map[string]any{}}, links: map[string]store.Link{}}
+	if known != nil && known.Type == ref.Type {
+		if res.record.Fields, err = r.flow.Schemas.Schema(ref.Type).Decode(known.Fields); err != nil {
+			return nil, err
+		}
+	}
+	links, err := r.tenant.Links(r.ctx, ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		for role, end := range r.flow.Roles {
+			if end.Conn.ID == l.Connection {
+				res.links[role] = l
+			}
+		}
+	}
+	return res, nil
 }
 
 // vendorRecord is a record as the vendor has it: carried by the event, read before, or read now.
@@ -177,6 +234,9 @@ func (r *run) vendorRecord(end *End, key hub.RecordKey, carried []byte) (any, er
 
 func (r *run) fetch(end *End, key hub.RecordKey) (any, error) {
 	kind := end.Conn.Connector.Kind(key.Kind)
+	if kind != nil && kind.Get == nil && kind.List != nil {
+		return r.listed(end, kind, key)
+	}
 	if kind == nil || kind.Get == nil {
 		return nil, &hub.Error{Kind: hub.Invalid, Code: "connector.no_get", Message: fmt.Sprintf("The connector cannot read a single %s.", key.Kind), Hint: "Add get: to the record."}
 	}
@@ -186,7 +246,7 @@ func (r *run) fetch(end *End, key hub.RecordKey) (any, error) {
 	}
 	x, _ := answer.Result.(map[string]any)
 	if x == nil {
-		return nil, &hub.Error{Kind: hub.NotFound, Code: "record.gone", Message: fmt.Sprintf("%s has no %s %s any more.", end.Conn.ID, key.Kind, key.ID), Hint: "If it was deleted on purpose, ignore this."}
+		return nil, goneThere(end, key)
 	}
 	for _, with := range kind.With {
 		more, err := r.call(end, with.Op, remote.Vars{"id": key.ID, "x": x})
@@ -196,6 +256,51 @@ func (r *run) fetch(end *End, key hub.RecordKey) (any, error) {
 		x[with.Name] = more.Result
 	}
 	return x, nil
+}
+
+func goneThere(end *End, key hub.RecordKey) error {
+	return &hub.Error{Kind: hub.NotFound, Code: "record.gone", Value: key.ID, Message: fmt.Sprintf("%s has no %s %s any more.", end.Conn.ID, key.Kind, key.ID), Hint: "If it was deleted on purpose, ignore this."}
+}
+
+// listed finds a record in the list of all of its kind, where the vendor reads none alone. The list is
+// read once for many records.
+func (r *run) listed(end *End, kind *connector.Kind, key hub.RecordKey) (any, error) {
+	name := fmt.Sprintf("list/%s/%s/%s", r.work.Tenant, end.Conn.ID, kind.Name)
+	all, err := r.known(name, listFor, func() (any, error) {
+		byID := map[string]any{}
+		_, err := r.e.Remote.List(r.ctx, end.Conn, kind.List, time.Time{}, nil, func(page []any) error {
+			for _, x := range page {
+				id, err := kind.IDOf(x, end.Conn.Settings)
+				if err != nil {
+					return err
+				}
+				byID[id] = x
+			}
+			r.calls.Add(1)
+			return r.e.leased()
+		})
+		return byID, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if x := all.(map[string]any)[key.ID]; x != nil {
+		return x, nil
+	}
+	return nil, goneThere(end, key)
+}
+
+// listFor is how long a whole list may serve.
+const listFor = time.Minute
+
+// known is what a far side has answered within a time, to this run or to another one. What a person
+// has just asked to be tried again, or what was set aside before, goes by what stands there now.
+func (r *run) known(name string, within time.Duration, ask func() (any, error)) (any, error) {
+	since := r.started.Add(-within)
+	if again := r.resumed || r.work.Parked; again && r.work.Due.After(since) {
+		since = r.work.Due
+	}
+	return r.e.known.get(name, since, r.e.Now(), ask)
 }
 
 // call makes one call, never without a lease.
@@ -249,16 +354,24 @@ func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*resu
 		r.pending.Links = append(r.pending.Links, *link)
 	}
 	rec.ID = link.Record
+	if err := r.identifyRefs(rec); err != nil {
+		return nil, err
+	}
+	out := &result{record: rec, links: map[string]store.Link{end.Role: *link}}
+	return out, r.remember(out)
+}
+
+// identifyRefs says who the records are that a record refers to.
+func (r *run) identifyRefs(rec canonical.Record) (err error) {
 	for name, v := range rec.Fields {
 		if ref, ok := v.(canonical.Ref); ok {
 			if ref.ID, err = r.identified(ref.Key); err != nil {
-				return nil, err
+				return err
 			}
 			rec.Fields[name] = ref
 		}
 	}
-	out := &result{record: rec, links: map[string]store.Link{end.Role: *link}}
-	return out, r.remember(out)
+	return nil
 }
 
 func (r *run) identify(key hub.RecordKey) hub.RecordID {
@@ -318,15 +431,16 @@ func (r *run) end(err error) error {
 	var p *pause
 	var missing *mapping.Missing
 	switch {
-	case err == nil && r.writes > 0:
+	case (err == nil || errors.Is(err, errDone)) && r.writes > 0:
 		return r.finish(hub.Written, nil)
-	case err == nil:
+	case err == nil || errors.Is(err, errDone):
 		return r.finish(hub.Unchanged, nil)
 	case errors.Is(err, errFiltered):
 		return r.finish(hub.Filtered, nil)
 	case errors.As(err, &p):
 		return r.setAside(*p)
 	case errors.As(err, &missing):
+		r.work.Cause = r.nameOf(missing.Ref) + " in " + string(missing.Connection)
 		return r.setAside(pause{on: store.WaitsOn(missing.Connection, missing.Ref.ID), reason: "Waits: " + missing.Error() + "."})
 	}
 	return r.failed(err)
@@ -354,6 +468,7 @@ func (r *run) failed(err error) error {
 func (r *run) setAside(p pause) error {
 	w := r.work
 	w.Reason, w.WaitsOn, w.Due = p.reason, p.on, p.until
+	w.Seconds, w.Amount = r.risk()
 	switch now := r.e.Now(); {
 	case p.on != "":
 		w.State, w.Due = hub.Waiting, now
@@ -374,15 +489,63 @@ func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 	if r.event != nil {
 		f.Run.Accepted = r.event.Received
 	}
+	if len(r.warns) > 0 && o != hub.Parked {
+		f.Run.Code, f.Run.Message = "warned", strings.Join(r.warns, " ")
+	}
 	if e != nil {
 		f.Run.Code, f.Run.Message = e.Code, e.Message
-		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field, Label: r.label, Opened: now}
+		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field,
+			Value: cmp.Or(e.Value, r.valueOf(e.Field)), About: r.about, Label: r.label, Opened: now}
+		f.Exception.Seconds, f.Exception.Amount = r.risk()
 	}
 	r.pending.Finish, r.pending.Records = f, r.seen
 	crashpoint.At("outcome.store")
 	_, err := r.commit()
 	crashpoint.At("outcome.stored")
 	return err
+}
+
+// risk is the work and the money that the record is about: what is not billed while it waits.
+func (r *run) risk() (seconds int64, amount string) {
+	rec := r.results["record"]
+	if rec == nil {
+		return 0, ""
+	}
+	if s, ok := rec.record.Fields["seconds"].(exact.Seconds); ok {
+		seconds = int64(s)
+	}
+	if r.flow.Template.Worth == nil {
+		return seconds, ""
+	}
+	v, err := r.flow.Template.Worth.EvalAt(r.flow.Place, r.vars)
+	if m, ok := v.(exact.Money); ok && err == nil { // what cannot be told yet is not told
+		amount = m.String()
+	}
+	return seconds, amount
+}
+
+// valueOf is what stands in a field of the triggering record, for people.
+func (r *run) valueOf(field string) string {
+	rec := r.results["record"]
+	if rec == nil || field == "" {
+		return ""
+	}
+	switch v := rec.record.Fields[field].(type) {
+	case nil:
+		return ""
+	case canonical.Ref:
+		return r.nameOf(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// nameOf is what people call a referenced record.
+func (r *run) nameOf(ref canonical.Ref) string {
+	if known, err := r.tenant.Record(r.ctx, ref.ID); err == nil && known != nil && known.Label != "" { // only a name: without it, the id does
+		return strings.ReplaceAll(ref.Type, "_", " ") + " " + known.Label
+	}
+	return strings.ReplaceAll(ref.Type, "_", " ") + " " + cmp.Or(ref.Key.ID, string(ref.ID))
 }
 
 // commit is a durable point: everything pending is recorded together.

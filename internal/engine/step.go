@@ -2,10 +2,12 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"throughline/internal/canonical"
 	"throughline/internal/hub"
+	"throughline/internal/mapping"
 	"throughline/internal/remote"
 	"throughline/internal/store"
 	"throughline/internal/workflow"
@@ -26,66 +28,196 @@ func (r *run) step(p *workflow.Plan) error {
 		return r.check(p)
 	case "read":
 		return r.readRef(p)
+	case "find":
+		return r.find(p)
 	case "match":
 		return r.apart(p.In, r.match(p))
 	case "decide":
 		return r.decide(p)
 	case "approve":
 		return r.approve(p)
+	case "post":
+		return r.post(p)
 	}
 	return r.writeStep(p)
 }
 
-// check holds the record against a pack of rules; all that fail are told at once.
+// check holds the record against a pack of rules; all that fail are told at once, and the first one
+// gives the exception its name. What only warns is told with the run's outcome.
 func (r *run) check(p *workflow.Plan) error {
 	var says, fixes []string
-	field := ""
-	for _, rule := range r.flow.Template.Rules[p.Check] {
+	var first *workflow.CompiledRule
+	rules := r.flow.Template.Rules[p.Check]
+	for i, rule := range rules {
 		holds, err := rule.That.TrueAt(r.flow.Place, r.vars)
 		if err != nil {
 			return err
 		}
-		if holds || rule.Severity == "warn" {
+		if holds {
+			continue
+		}
+		if rule.Severity != "block" {
+			r.warns = append(r.warns, rule.Says)
 			continue
 		}
 		says = append(says, rule.Says)
 		if rule.Fix != "" {
 			fixes = append(fixes, rule.Fix)
 		}
-		if field == "" {
-			field = rule.Field
+		if first == nil {
+			first = &rules[i]
 		}
 	}
-	if len(says) == 0 {
+	if first == nil {
 		return nil
 	}
-	return &hub.Error{Kind: hub.Blocked, Code: "rule." + p.Check, Field: field, Message: strings.Join(says, " "), Hint: strings.Join(fixes, " ")}
+	return &hub.Error{Kind: hub.Blocked, Code: "rule." + first.Rule.Rule, Field: first.Field, Message: strings.Join(says, " "), Hint: strings.Join(fixes, " ")}
 }
 
-// readRef reads the record that a reference points to, where it was seen.
+// readRef reads the record that a reference points to: where it was seen, in a role's system, or in our
+// own ledger.
 func (r *run) readRef(p *workflow.Plan) error {
+	if p.In != "" && p.In != workflow.InLedger && r.flow.skips(p.In, p.Record) {
+		return nil
+	}
 	v, err := p.Of.EvalAt(r.flow.Place, r.vars)
 	if err != nil {
 		return err
 	}
 	ref, ok := v.(canonical.Ref)
 	if !ok {
-		return &hub.Error{Kind: hub.Invalid, Code: "record.reference_missing", Field: p.Read, Message: fmt.Sprintf("The record names no %s.", p.Read),
+		return &hub.Error{Kind: hub.Invalid, Code: "record.reference_missing", Field: p.Read, Message: fmt.Sprintf("The record names no %s.", strings.ReplaceAll(p.Read, "_", " ")),
 			Hint: "Fill it in where the record comes from, then retry."}
 	}
-	end := r.flow.end(ref.Key.Connection)
-	if end == nil {
-		return fmt.Errorf("the flow has no connection %s", ref.Key.Connection)
+	if p.Within.D == 0 {
+		res, err := r.readIn(p, ref)
+		if err == nil {
+			r.keep(p.Read, res)
+		}
+		return err
 	}
-	x, err := r.vendorRecord(end, ref.Key, nil)
+	name := fmt.Sprintf("read/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, ref.ID)
+	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.readIn(p, ref) })
+	if err == nil {
+		r.keep(p.Read, shared.(*result).own())
+	}
+	return err
+}
+
+// own is a result that the run may change, of one that it shares.
+func (res *result) own() *result {
+	return &result{record: res.record, links: maps.Clone(res.links), derived: res.derived}
+}
+
+func (r *run) readIn(p *workflow.Plan, ref canonical.Ref) (*result, error) {
+	switch p.In {
+	case workflow.InLedger:
+		return r.remembered(ref)
+	case "":
+		end := r.flow.end(ref.Key.Connection)
+		if end == nil {
+			return nil, fmt.Errorf("the flow has no connection %s", ref.Key.Connection)
+		}
+		return r.readAt(end, p, ref.Key)
+	}
+	end := r.flow.Roles[p.In]
+	link, err := r.tenant.Link(r.ctx, ref.ID, end.Conn.ID)
+	if err != nil {
+		return nil, err
+	}
+	if link == nil {
+		return nil, &mapping.Missing{Ref: ref, Connection: end.Conn.ID}
+	}
+	ours, err := r.remembered(ref)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := r.readAt(end, p, hub.RecordKey{Connection: end.Conn.ID, Kind: link.Kind, ID: link.ExternalID})
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range theirs.record.Fields { // what they say goes before what we know
+		ours.record.Fields[name] = v
+	}
+	ours.links[p.In] = *link
+	return ours, nil
+}
+
+// readAt reads a record in a system. One that many runs share is read for all of them, not kept as this
+// run's own input.
+func (r *run) readAt(end *End, p *workflow.Plan, key hub.RecordKey) (*result, error) {
+	var x any
+	var err error
+	if p.Within.D > 0 {
+		x, err = r.fetch(end, key)
+	} else {
+		x, err = r.vendorRecord(end, key, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.In == "" {
+		return r.read(end, p.Record, key, x)
+	}
+	rec, err := end.Mappings[p.Record].Read(end.context(r.work.Tenant, nil), x)
+	if err != nil {
+		return nil, err
+	}
+	return &result{record: rec, links: map[string]store.Link{}}, r.identifyRefs(rec)
+}
+
+// find searches a role's system for the one record with a value in a field.
+func (r *run) find(p *workflow.Plan) error {
+	end := r.flow.Roles[p.In]
+	if r.flow.skips(p.In, p.Record) {
+		return nil
+	}
+	value, err := r.field(*p.By)
 	if err != nil {
 		return err
 	}
-	res, err := r.read(end, p.Read, ref.Key, x)
+	if value == nil || value == "" {
+		return &hub.Error{Kind: hub.Invalid, Code: "find.nothing_to_find", Field: p.Name, Message: fmt.Sprintf("Nothing says which %s this is.", strings.ReplaceAll(p.Record, "_", " ")),
+			Hint: "Fill it in where the record comes from, or map it in the customer's values, then retry."}
+	}
+	name := fmt.Sprintf("find/%s/%s/%s/%v", r.work.Tenant, r.work.Deployment, p.Name, value)
+	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.search(end, p, value) })
 	if err == nil {
-		r.keep(p.Read, res)
+		r.keep(p.Name, shared.(*result).own())
 	}
 	return err
+}
+
+func (r *run) search(end *End, p *workflow.Plan, value any) (*result, error) {
+	m := end.Mappings[p.Record]
+	answer, err := r.call(end, m.Kind.Find[p.By.Name], remote.Vars{"value": value})
+	if err != nil {
+		return nil, err
+	}
+	var found []*result
+	for _, x := range answer.Items() {
+		id, err := m.Kind.IDOf(x, end.Conn.Settings)
+		if err != nil {
+			return nil, err
+		}
+		res, err := r.read(end, p.Record, hub.RecordKey{Connection: end.Conn.ID, Kind: m.Kind.Name, ID: id}, x)
+		if err != nil {
+			return nil, err
+		}
+		if theirs, compares := res.record.Fields[p.By.Name].(string); !compares || strings.EqualFold(theirs, fmt.Sprint(value)) {
+			found = append(found, res)
+		}
+	}
+	what := strings.ReplaceAll(p.Record, "_", " ")
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, &hub.Error{Kind: hub.NotFound, Code: "find.unknown", Field: p.Record, Value: fmt.Sprint(value), Message: fmt.Sprintf("%s has no %s with the %s %v.", end.Conn.ID, what, p.By.Name, value),
+			Hint: fmt.Sprintf("Make it there, or map the value to one that is there (values, %s), then retry.", p.Record)}
+	}
+	return nil, &hub.Error{Kind: hub.Exists, Code: "match.ambiguous", Field: p.Record, Value: fmt.Sprint(value),
+		Message: fmt.Sprintf("%s has %d records with the same %s %v.", end.Conn.ID, len(found), p.By.Name, value), Hint: "Merge them there, then retry."}
 }
 
 func (f *Flow) end(id hub.ConnectionID) *End {
@@ -103,6 +235,9 @@ func (r *run) decide(p *workflow.Plan) error {
 		return err
 	}
 	fields, ok := v.(map[string]any)
+	if !ok && p.Record != "service_package" {
+		return nil // a rule says what is missing
+	}
 	if !ok {
 		return &hub.Error{Kind: hub.Invalid, Code: "package.missing", Field: p.Decide, Message: "The record names no " + strings.ReplaceAll(p.Decide, "_", " ") + ".",
 			Hint: "Fill it in where the record comes from, then retry."}
@@ -131,12 +266,29 @@ func (r *run) match(p *workflow.Plan) error {
 	if end == nil || res == nil {
 		return nil
 	}
-	known, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
-	if err != nil {
-		return err
+	if l, ok := res.links[end.Role]; ok && l.ExternalID != "" {
+		return nil // it was read there
 	}
-	if known != nil {
-		return r.linked(p.Match, res, end, *known)
+	if p.Within.D == 0 {
+		link, err := r.matched(p, res, end)
+		if err != nil || link == nil {
+			return err
+		}
+		return r.linked(p.Match, res, end, *link)
+	}
+	name := fmt.Sprintf("match/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, res.record.ID)
+	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.matched(p, res, end) })
+	if link, _ := shared.(*store.Link); err == nil && link != nil {
+		return r.linked(p.Match, res, end, *link)
+	}
+	return err
+}
+
+// matched is how the record is known there, or how it came to be known just now; nil where it is not.
+func (r *run) matched(p *workflow.Plan, res *result, end *End) (*store.Link, error) {
+	known, err := r.tenant.Link(r.ctx, res.record.ID, end.Conn.ID)
+	if err != nil || known != nil {
+		return known, err
 	}
 	m := end.Mappings[res.record.Type]
 	for _, key := range r.flow.Schemas.Schema(res.record.Type).Keys {
@@ -147,22 +299,22 @@ func (r *run) match(p *workflow.Plan) error {
 		}
 		answer, err := r.call(end, op, remote.Vars{"value": value, "marker": res.record.ID.Marker()})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		links, err := r.candidates(end, res.record, key, answer.Items())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch len(links) {
 		case 0:
 			continue
 		case 1:
 			r.pending.Links = append(r.pending.Links, links[0])
-			return r.linked(p.Match, res, end, links[0])
+			return &links[0], nil
 		}
-		return ambiguous(res.record, key, end, links)
+		return nil, ambiguous(res.record, key, end, links)
 	}
-	return nil
+	return nil, nil
 }
 
 func hasAll(rec canonical.Record, key []string) bool {
@@ -226,7 +378,7 @@ func ambiguous(rec canonical.Record, key []string, end *End, links []store.Link)
 	for _, l := range links {
 		ids = append(ids, l.ExternalID)
 	}
-	return &hub.Error{Kind: hub.Exists, Code: "match.ambiguous", Field: strings.Join(key, "+"),
+	return &hub.Error{Kind: hub.Exists, Code: "match.ambiguous", Field: strings.Join(key, "+"), Value: fmt.Sprint(rec.Fields[key[0]]),
 		Message: fmt.Sprintf("%s has %d records with the same %s: %s.", end.Conn.ID, len(links), strings.Join(key, " and "), strings.Join(ids, ", ")),
 		Hint:    "Merge them there, or say which one it is, then retry."}
 }
@@ -308,20 +460,25 @@ func (r *run) compose(p *workflow.Plan, name, item string) (*result, error) {
 		res.derived = true
 		res.record.ID = r.results["record"].record.ID.Derive(r.work.Tenant, p.Name, item)
 	}
+	if err := r.fill(p, res); err != nil {
+		return nil, err
+	}
+	return res, r.remember(res)
+}
+
+// fill sets the fields that the step says.
+func (r *run) fill(p *workflow.Plan, res *result) (err error) {
 	for _, f := range p.Set {
 		v, err := r.field(f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if v != nil {
 			res.record.Fields[f.Name] = v
 		}
 	}
-	var err error
-	if res.record, err = r.flow.Schemas.Schema(p.Record).Normalise(res.record); err != nil {
-		return nil, err
-	}
-	return res, r.remember(res)
+	res.record, err = r.flow.Schemas.Schema(p.Record).Normalise(res.record)
+	return err
 }
 
 func (r *run) field(f workflow.Field) (any, error) {

@@ -28,6 +28,7 @@ type write struct {
 	op     *connector.Op
 	fields map[string]any // in the vendor's shape
 	intent store.Write
+	gone   bool              // the record is deleted there
 	busy   bool              // the intent was not opened: another write is under way
 	answer *connector.Answer // what the call gave
 	id     string            // or what a batch gave
@@ -80,7 +81,7 @@ func (w *write) conclude() (err error) {
 	default:
 		err = w.received()
 	}
-	if err != nil {
+	if err != nil || w.gone {
 		return err
 	}
 	return w.follow(w.link == nil)
@@ -200,10 +201,16 @@ func (w *write) alone() {
 func (w *write) received() error {
 	r := w.run
 	r.class = w.intent.Class
+	if w.gone && hub.KindOf(w.err) == hub.NotFound {
+		w.err = nil // it was gone already, or is since an attempt whose answer was lost
+	}
 	if w.err != nil {
 		return w.refused(w.err)
 	}
 	r.class = ""
+	if w.gone {
+		return w.removed()
+	}
 	if w.id != "" {
 		return w.made(nil, w.id)
 	}
@@ -228,16 +235,32 @@ func (w *write) made(x any, id string) error {
 	}
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "done", "", link))
-	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision), Action: "record.written",
+	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record.written",
 		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
 	r.writes++
 	w.res.links[w.end.Role] = link
 	return nil
 }
 
+// removed notes a record that is there no longer.
+func (w *write) removed() error {
+	r := w.run
+	done := r.outcome(w.intent, "done", "", *w.link)
+	done.Gone = true
+	r.pending.Close = append(r.pending.Close, done)
+	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: r.e.Now(), Who: r.who(), Action: "record.deleted",
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, w.link.Connection, w.link.ExternalID), Detail: string(w.intent.Body)})
+	r.writes++
+	delete(w.res.links, w.end.Role)
+	return nil
+}
+
+// who is what the audit calls this run's flow.
+func (r *run) who() string { return fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision) }
+
 // outcome is what became of an intent.
 func (r *run) outcome(in store.Write, state, message string, link store.Link) store.WriteDone {
-	return store.WriteDone{OpKey: in.OpKey, Record: in.Record, Connection: in.Connection, State: state, Message: message, Link: link, Ended: r.e.Now()}
+	return store.WriteDone{OpKey: in.OpKey, Record: in.Record, Connection: in.Connection, State: state, Message: message, Link: link, Ended: r.e.Now(), Posting: in.Posting}
 }
 
 func (w *write) newLink(x any) (store.Link, error) {
@@ -316,6 +339,9 @@ func (w *write) settle() error {
 		}
 		return w.send()
 	case hub.ClassS:
+		if w.gone {
+			return w.send() // what is gone is not there a second time
+		}
 		return w.search(open)
 	}
 	return uncertain(open)

@@ -51,6 +51,7 @@ type Error struct {
 	Message string
 	Hint    string
 	Field   string        // the field at fault, in the words of the file or record it stands in; may be empty
+	Value   string        // what stands in it: errors of the same cause have the same
 	After   time.Duration // how long to wait, for Throttled and Unavailable; 0 = nobody said
 	Err     error
 }

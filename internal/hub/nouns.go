@@ -55,6 +55,13 @@ const (
 	ownLength  = 16 // 80 bits that are its own
 )
 
+// Near is between which ids those lie that derive from the same record as this one, or from it. There
+// may be strangers among them.
+func (r RecordID) Near() (from, to RecordID) {
+	root := r[:min(len(r), len("rec_")+rootLength)]
+	return root, root + RecordID(strings.Repeat("z", ownLength)) // the last in any order of texts
+}
+
 // EventIDFor derives an event's ID from what makes it unique, so that a repeat has the same.
 func EventIDFor(tenant TenantID, parts ...string) EventID {
 	return EventID("evt_" + digest(string(tenant), parts...)[:26])
@@ -132,6 +139,7 @@ type Event struct {
 	Version  int64  // the vendor's order of versions of this record; 0 = unknown
 	Payload  []byte // JSON; empty where the event carries only an id
 	Source   string // webhook, poll, api, backfill, retry
+	Gone     bool   // the record was deleted there
 	Received time.Time
 }
 
@@ -154,4 +162,7 @@ type Work struct {
 	Attempts   int     // failed attempts of this run
 	Crashes    int     // times the process died with it
 	Parked     bool    // an exception of an earlier run may be open
+	Cause      string  // what it waits for, for people: "project Alder automation in erp"; the same for all that wait for it
+	Seconds    int64   // of work that waits with it
+	Amount     string  // of money: "150.00 EUR"; empty: not known
 }

@@ -152,7 +152,7 @@ func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
-	newest, err := in.changed(ctx, end, kind, since, func(page []any) error { return in.keep(ctx, f, end, kind, w.Tenant, page) })
+	newest, err := in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error { return in.keep(ctx, f, end, kind, w.Tenant, page) })
 	if err != nil {
 		return store.Step{}, err
 	}
@@ -182,71 +182,6 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 	}
 	in.wake()
 	return nil
-}
-
-// maxPages bounds one reading; the cursor lets the next one go on.
-const maxPages = 10_000
-
-// changed reads what changed since the cursor, less the overlap, page by page, and says when the
-// newest change was. A list that is asked for each record of another kind is asked for all of them.
-func (in *Ingest) changed(ctx context.Context, end *engine.End, kind *connector.Kind, since time.Time, page func([]any) error) (newest time.Time, err error) {
-	l := kind.List
-	if l.Per == nil {
-		return in.pages(ctx, end, l, since, nil, page)
-	}
-	var parents []any
-	if _, err := in.pages(ctx, end, l.Per.List, time.Time{}, nil, func(rows []any) error { parents = append(parents, rows...); return nil }); err != nil {
-		return since, err
-	}
-	newest = since
-	for _, parent := range parents {
-		at, err := in.pages(ctx, end, l, since, parent, page)
-		if err != nil {
-			return newest, err
-		}
-		if at.After(newest) {
-			newest = at
-		}
-	}
-	return newest, nil
-}
-
-// pages reads one list to its end, or to where it is known already.
-func (in *Ingest) pages(ctx context.Context, end *engine.End, l *connector.ListOp, since time.Time, parent any, page func([]any) error) (newest time.Time, err error) {
-	from, pager := since.Add(-l.Spec.Overlap.D), l.Pager()
-	newest = since
-	for range maxPages {
-		answer, err := in.remote.Call(ctx, end.Conn, l.Op, remote.Vars{"since": from, "page": pager.Vars(), "parent": parent})
-		if err != nil {
-			return newest, err
-		}
-		rows := answer.Items()
-		for _, x := range rows {
-			at, err := l.ChangedAt(x)
-			if err != nil {
-				return newest, err
-			}
-			if at.After(newest) {
-				newest = at
-			}
-		}
-		fresh, known, err := l.Fresh(rows, from)
-		if err != nil {
-			return newest, err
-		}
-		records, err := l.Records(answer, fresh)
-		if err != nil {
-			return newest, err
-		}
-		if err := page(records); err != nil {
-			return newest, err
-		}
-		more, err := pager.Next(answer, len(rows))
-		if err != nil || known || !more {
-			return newest, err
-		}
-	}
-	return newest, nil
 }
 
 // found is an event that a poll makes of a record: repeats are told by version or content.

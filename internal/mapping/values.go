@@ -96,7 +96,7 @@ func (m valueMap) unmapped(v string) error {
 		known = append(known, k)
 	}
 	slices.Sort(known)
-	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name,
+	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name, Value: v,
 		Message: fmt.Sprintf("Nobody has said what %q means in the value map %s.", v, m.name),
 		Hint:    fmt.Sprintf("Add a line for it to the customer's values (%s: …), then retry. Known are %s.", m.name, strings.Join(known, ", "))}
 }

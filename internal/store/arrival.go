@@ -23,12 +23,12 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
 	for _, e := range batch {
 		for _, a := range e.arrivals() {
 			v := a.Event
-			args = append(args, []any{v.Tenant, v.ID, v.Key.Connection, v.Key.String(), v.Version, v.Payload, v.Source, micros(v.Received)})
+			args = append(args, []any{v.Tenant, v.ID, v.Key.Connection, v.Key.String(), v.Version, v.Payload, v.Source, flag(v.Gone), micros(v.Received)})
 		}
 	}
 	const q = `
-		INSERT INTO event (tenant, id, connection, record_key, version, payload, source, received_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO event (tenant, id, connection, record_key, version, payload, source, gone, received_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO NOTHING`
 	n, err := t.each(ctx, q, args)
 	if err != nil {
@@ -107,16 +107,23 @@ func join(w hub.Work, a Arrival) (hub.Work, hub.EventID) {
 	return w, overtaken
 }
 
+func flag(set bool) int {
+	if set {
+		return 1
+	}
+	return 0
+}
+
 func (s *Store) supersede(ctx context.Context, t tx, a Arrival, d hub.DeploymentID, event hub.EventID) error {
 	return insertRun(ctx, t, Run{Tenant: a.Event.Tenant, ID: a.RunID(), Deployment: d, Key: a.Event.Key.String(), Event: event,
 		Outcome: hub.Superseded, Message: "A newer event on the same record took its place.", Accepted: a.Event.Received, Ended: a.Event.Received})
 }
 
-const workColumns = `tenant, deployment, record_key, state, lane, due_at, reason, waits_on, event, version, next_event, run, revision, epoch, attempts, crashes, parked`
+const workColumns = `tenant, deployment, record_key, state, lane, due_at, reason, waits_on, event, version, next_event, run, revision, epoch, attempts, crashes, parked, cause, seconds, amount`
 
 func scanWork(r rows, w *hub.Work) error {
 	var due, parked int64
-	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch, &w.Attempts, &w.Crashes, &parked)
+	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch, &w.Attempts, &w.Crashes, &parked, &w.Cause, &w.Seconds, &w.Amount)
 	w.Due, w.Parked = instant(due), parked != 0
 	return err
 }

@@ -105,7 +105,7 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 
 const claimable = `
 	SELECT w.tenant, w.deployment, w.record_key, w.state, w.lane, w.due_at, w.reason, w.waits_on, w.event, w.version, w.next_event, w.run, w.revision, w.epoch,
-		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.received_at, 0)
+		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.gone, 0), COALESCE(e.received_at, 0)
 	FROM work w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event
 	WHERE w.state = 'ready' AND `
 
@@ -118,12 +118,12 @@ const (
 
 func scanClaim(r rows, c *Claim) error {
 	w, e := &c.Work, &hub.Event{}
-	var due, parked, received int64
+	var due, parked, gone, received int64
 	err := r.Scan(&w.Tenant, &w.Deployment, &w.Key, &w.State, &w.Lane, &due, &w.Reason, &w.WaitsOn, &w.Event, &w.Version, &w.Next, &w.Run, &w.Revision, &w.Epoch,
-		&w.Attempts, &w.Crashes, &parked, &e.Payload, &e.Version, &e.Source, &received)
+		&w.Attempts, &w.Crashes, &parked, &e.Payload, &e.Version, &e.Source, &gone, &received)
 	w.Due, w.Parked = instant(due), parked != 0
 	if received != 0 {
-		e.ID, e.Tenant, e.Received = w.Event, w.Tenant, instant(received)
+		e.ID, e.Tenant, e.Received, e.Gone = w.Event, w.Tenant, instant(received), gone != 0
 		e.Key, _ = hub.ParseRecordKey(w.Key)
 		c.Event = e
 	}

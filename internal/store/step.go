@@ -18,18 +18,19 @@ import (
 // Step is one durable point of a run: everything that must be known together or not at all. Each
 // part may be empty. It is recorded only while the node's lease holds.
 type Step struct {
-	Epoch   int64
-	Tenant  hub.TenantID
-	Inputs  []Input
-	Records []Record
-	Links   []Link      // cross-references that were found rather than written
-	Close   []WriteDone // outcomes of writes
-	Open    []Write     // intents, recorded after Close
-	Audit   []AuditEntry
-	Finish  *Finish // the run's end
-	Defer   *Defer  // or its pause
-	Cursor  *Cursor
-	Arrive  []Arrival // what a poll found
+	Epoch    int64
+	Tenant   hub.TenantID
+	Inputs   []Input
+	Records  []Record
+	Links    []Link      // cross-references that were found rather than written
+	Close    []WriteDone // outcomes of writes
+	Open     []Write     // intents, recorded after Close
+	Postings []Posting   // lines that need no call
+	Audit    []AuditEntry
+	Finish   *Finish // the run's end
+	Defer    *Defer  // or its pause
+	Cursor   *Cursor
+	Arrive   []Arrival // what a poll found
 }
 
 // Input is a vendor's record as a run read it: what the run goes by until its end, and what history
@@ -82,6 +83,7 @@ type Write struct {
 	Message    string
 	Started    time.Time
 	Ended      time.Time
+	Posting    *Posting // the line that it brings into the books; nil: none
 }
 
 // WriteDone is the outcome of a write: done with a link, or refused or uncertain with a message.
@@ -91,8 +93,10 @@ type WriteDone struct {
 	Connection hub.ConnectionID
 	State      string
 	Link       Link
+	Gone       bool // the record is known there no longer
 	Message    string
 	Ended      time.Time
+	Posting    *Posting
 }
 
 // Finish ends a run. What waited for records that it wrote goes on.
@@ -126,8 +130,12 @@ type Exception struct {
 	Message    string
 	Hint       string
 	Field      string
+	Value      string       // what stood in the field: the same cause has the same
+	About      hub.RecordID // the line of the books that is asked about; empty: none
 	Label      string
-	State      string // open, resolved, ignored
+	Seconds    int64  // of work at risk
+	Amount     string // of money at risk: "150.00 EUR"; empty: not known
+	State      string // open, resolved, ignored, or a person's choice
 	Resolution string
 	Opened     time.Time
 	Closed     time.Time
@@ -146,12 +154,21 @@ func (s *Store) record(ctx context.Context, t tx, batch []*entry) error {
 			steps = append(steps, e.step)
 		}
 	}
-	for _, part := range []func(context.Context, tx, []*Step) error{putInputs, putRecords, putLinks, closeWrites, putCursors} {
+	sums, err := openTallies(ctx, t, s.db.dialect(), steps)
+	if err != nil {
+		return err
+	}
+	closePostings := func(ctx context.Context, _ tx, steps []*Step) error { return sums.closePostings(ctx, steps) }
+	putPostings := func(ctx context.Context, _ tx, steps []*Step) error { return sums.putPostings(ctx, steps) }
+	for _, part := range []func(context.Context, tx, []*Step) error{putInputs, putRecords, putLinks, closeWrites, closePostings, putPostings, putCursors} {
 		if err := part(ctx, t, steps); err != nil {
 			return err
 		}
 	}
-	if err := openWrites(ctx, t, batch); err != nil {
+	if err := openWrites(ctx, t, batch, sums); err != nil {
+		return err
+	}
+	if err := sums.save(ctx); err != nil {
 		return err
 	}
 	if err := s.accept(ctx, t, batch); err != nil {
@@ -252,15 +269,23 @@ func closeWrites(ctx context.Context, t tx, steps []*Step) error {
 	if err != nil {
 		return err
 	}
-	done := func(st *Step) (list []Link) {
-		for _, w := range st.Close {
-			if w.State == "done" {
-				list = append(list, w.Link)
+	done := func(gone bool) func(st *Step) []Link {
+		return func(st *Step) (list []Link) {
+			for _, w := range st.Close {
+				if w.State == "done" && w.Gone == gone {
+					list = append(list, w.Link)
+				}
 			}
+			return list
 		}
-		return list
 	}
-	_, err = t.each(ctx, upsertLink, rowsOf(steps, done, linkArgs))
+	_, err = t.each(ctx, `DELETE FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, rowsOf(steps, done(true), func(tenant hub.TenantID, l Link) []any {
+		return []any{tenant, l.Record, l.Connection}
+	}))
+	if err != nil {
+		return err
+	}
+	_, err = t.each(ctx, upsertLink, rowsOf(steps, done(false), linkArgs))
 	if taken(err) {
 		return &hub.Error{Kind: hub.Conflict, Code: "link.taken", Message: "The far side gave a new record an id that stands for another one already.",
 			Hint: "Look there whether it has made one record of two, or counts anew; tell support which.", Err: err}
@@ -282,8 +307,9 @@ func taken(err error) bool {
 }
 
 // openWrites records intents. A refused write is taken up again under its key; any other that is
-// there already means that the record is busy, or that what became of it must be found out first.
-func openWrites(ctx context.Context, t tx, batch []*entry) error {
+// there already means that the record is busy, or that what became of it must be found out first. A
+// line that would push a sum past its limit is busy too.
+func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error {
 	const q = `
 		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', CAST(? AS BIGINT)
@@ -293,28 +319,45 @@ func openWrites(ctx context.Context, t tx, batch []*entry) error {
 			WHERE write.state = 'refused'`
 	var args [][]any
 	var of []*entry
-	var keys []string
+	var opened []*Write
 	for _, e := range batch {
 		if e.step == nil {
 			continue
 		}
 		e.busy = nil
-		for _, w := range e.step.Open {
+		for i := range e.step.Open {
+			w := &e.step.Open[i]
+			if w.Posting != nil && w.Posting.Reverses == "" && !sums.admit(e.step.Tenant, w.Posting) {
+				e.busy = append(e.busy, w.OpKey)
+				continue
+			}
 			what := "update"
 			if w.Creates {
 				what = "create"
 			}
 			args = append(args, []any{e.step.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Hash, string(w.Body), micros(w.Started),
 				e.step.Tenant, w.Record, w.Connection, what, e.step.Tenant, w.Record, w.Connection})
-			of, keys = append(of, e), append(keys, w.OpKey)
+			of, opened = append(of, e), append(opened, w)
 		}
 	}
 	n, err := t.each(ctx, q, args)
-	for i := range n {
-		if n[i] == 0 {
-			of[i].busy = append(of[i].busy, keys[i])
+	if err != nil {
+		return err
+	}
+	var lines [][]any
+	for i, w := range opened {
+		st, p := of[i].step, w.Posting
+		switch {
+		case n[i] == 0:
+			of[i].busy = append(of[i].busy, w.OpKey)
+			if p != nil && p.Reverses == "" {
+				sums.add(st.Tenant, p.Counts, -1)
+			}
+		case p != nil:
+			lines = append(lines, postingArgs(st.Tenant, *p))
 		}
 	}
+	_, err = t.each(ctx, upsertPosting, lines)
 	return err
 }
 
@@ -379,7 +422,7 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 			resolved = append(resolved, []any{"resolved itself: a later run ended " + string(f.Run.Outcome), micros(f.Run.Ended), w.Tenant, w.Deployment, w.Key})
 		}
 		if e := f.Exception; e != nil {
-			opened = append(opened, []any{w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Label, micros(e.Opened)})
+			opened = append(opened, []any{w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Value, e.About, e.Label, e.Seconds, e.Amount, micros(e.Opened)})
 		}
 	}
 	const resolve = `
@@ -389,8 +432,8 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 		return err
 	}
 	const open = `
-		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, label, state, opened_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
+		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, value, about, label, seconds, amount, state, opened_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
 	_, err := t.each(ctx, open, opened)
 	return err
 }
@@ -399,7 +442,7 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 // What a row waits for may have come between its look and this moment: then it is ready at once.
 func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
-		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, crashes = 0, epoch = 0
+		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, cause = ?, seconds = ?, amount = ?, crashes = 0, epoch = 0
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
 	var args, waits [][]any
 	for _, st := range steps {
@@ -407,7 +450,7 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 			continue
 		}
 		w := st.Defer.Work
-		args = append(args, []any{w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Tenant, w.Deployment, w.Key, w.Epoch})
+		args = append(args, []any{w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Cause, w.Seconds, w.Amount, w.Tenant, w.Deployment, w.Key, w.Epoch})
 		if connection, record, ok := strings.Cut(w.WaitsOn, "/"); ok {
 			waits = append(waits, []any{w.Tenant, w.Deployment, w.Key, w.WaitsOn, w.Tenant, record, connection, w.Tenant, record, connection})
 		}

@@ -27,11 +27,12 @@ func one[T any](list []T, err error) (*T, error) {
 
 // Event reads one event, or nil.
 func (t *Tenant) Event(ctx context.Context, id hub.EventID) (*hub.Event, error) {
-	r, err := t.db.query(ctx, `SELECT id, record_key, version, payload, source, received_at FROM event WHERE tenant = ? AND id = ?`, t.id, id)
+	r, err := t.db.query(ctx, `SELECT id, record_key, version, payload, source, gone, received_at FROM event WHERE tenant = ? AND id = ?`, t.id, id)
 	return one(all(r, err, func(r rows, e *hub.Event) error {
 		var key string
-		var at int64
-		err := r.Scan(&e.ID, &key, &e.Version, &e.Payload, &e.Source, &at)
+		var at, gone int64
+		err := r.Scan(&e.ID, &key, &e.Version, &e.Payload, &e.Source, &gone, &at)
+		e.Gone = gone != 0
 		e.Key, _ = hub.ParseRecordKey(key)
 		e.Tenant, e.Received = t.id, instant(at)
 		return err
@@ -186,11 +187,11 @@ func (t *Tenant) Work(ctx context.Context, f Filter) ([]hub.Work, error) {
 	return all(r, err, scanWork)
 }
 
-const exceptionColumns = `id, deployment, record_key, run, class, code, message, hint, field, label, state, resolution, opened_at, closed_at`
+const exceptionColumns = `id, deployment, record_key, run, class, code, message, hint, field, value, about, label, seconds, amount, state, resolution, opened_at, closed_at`
 
 func scanException(r rows, e *Exception) error {
 	var from, to int64
-	err := r.Scan(&e.ID, &e.Deployment, &e.Key, &e.Run, &e.Class, &e.Code, &e.Message, &e.Hint, &e.Field, &e.Label, &e.State, &e.Resolution, &from, &to)
+	err := r.Scan(&e.ID, &e.Deployment, &e.Key, &e.Run, &e.Class, &e.Code, &e.Message, &e.Hint, &e.Field, &e.Value, &e.About, &e.Label, &e.Seconds, &e.Amount, &e.State, &e.Resolution, &from, &to)
 	e.Opened, e.Closed = instant(from), instant(to)
 	return err
 }
@@ -206,6 +207,18 @@ func (t *Tenant) Exceptions(ctx context.Context, f Filter) ([]Exception, error) 
 func (t *Tenant) Exception(ctx context.Context, id hub.ExceptionID) (*Exception, error) {
 	r, err := t.db.query(ctx, `SELECT `+exceptionColumns+` FROM exception WHERE tenant = ? AND id = ?`, t.id, id)
 	return one(all(r, err, scanException))
+}
+
+// Decision is what a person has last chosen for a line of the books that cannot be taken back by itself;
+// "" where nobody was asked, or nobody has answered.
+func (t *Tenant) Decision(ctx context.Context, d hub.DeploymentID, key string, about hub.RecordID) (string, error) {
+	const q = `SELECT state FROM exception WHERE tenant = ? AND deployment = ? AND record_key = ? AND about = ? AND state IN ('credit', 'next_invoice', 'leave') ORDER BY closed_at DESC LIMIT 1`
+	r, err := t.db.query(ctx, q, t.id, d, key, about)
+	v, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
+	if err != nil || v == nil {
+		return "", err
+	}
+	return *v, nil
 }
 
 // CloseException ends an exception by a person's word. With retry its record runs again, on fresh

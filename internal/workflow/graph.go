@@ -10,7 +10,7 @@ import (
 // Node is a step in the graph that results from the expressions: it goes before nothing but what
 // reads its result.
 type Node struct {
-	Kind  string   // check, read, match, decide, approve, write
+	Kind  string   // check, read, find, match, decide, approve, write, post
 	Name  string   // of the result; of the pack for a check
 	To    []string // roles that are written to or searched
 	Each  string   // once per item of this expression
@@ -32,7 +32,7 @@ func (t *Template) Graph() []Node {
 		if (n.Kind == "match" || n.Kind == "write") && slices.Contains(results, n.Name) && !slices.Contains(n.Needs, n.Name) {
 			n.Needs = append(n.Needs, n.Name) // an earlier result is matched or written on
 		}
-		if n.Kind == "write" && len(p.Step.Set) > 0 && n.Name == t.File.Trigger.Record && !slices.Contains(n.Needs, "record") {
+		if (n.Kind == "write" || n.Kind == "post") && len(p.Step.Set) > 0 && n.Name == t.File.Trigger.Record && !slices.Contains(n.Needs, "record") {
 			n.Needs = append(n.Needs, "record")
 		}
 		out = append(out, n)
@@ -49,6 +49,12 @@ func (t *Template) sources(p *Plan) []string {
 	var out []string
 	for _, e := range []specfile.Expr{s.When, s.Of, s.From, s.Approve, s.Each, s.Key} {
 		out = append(out, e.Source)
+	}
+	for _, f := range s.By {
+		out = append(out, f.Value.Source)
+	}
+	for _, l := range s.Limits {
+		out = append(out, l.Per.Source, l.Seconds.Source, l.Amount.Source, l.Warn.Source)
 	}
 	for _, f := range s.Set {
 		for _, e := range f.Value.Exprs() {

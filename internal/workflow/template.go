@@ -35,12 +35,13 @@ type File struct {
 	Trigger    Trigger                 `spec:"trigger,required"`
 	Rules      specfile.Map[[]Rule]    `spec:"rules" doc:"packs of rules, for check steps"`
 	Steps      []Step                  `spec:"steps,required"`
+	Worth      specfile.Expr           `spec:"worth" doc:"the money that the record is about, as far as it is known when it has to wait or is parked"`
 	Extend     specfile.Map[string]    `spec:"extension_points" doc:"name: the write step whose fields a deployment may add to"`
 }
 
 // Parameter is a question that a deployment answers.
 type Parameter struct {
-	Type    string   `spec:"type,required" enum:"text|bool|int|money|list"`
+	Type    string   `spec:"type,required" enum:"text|bool|int|money|date|list"`
 	Title   string   `spec:"title,required"`
 	About   string   `spec:"about"`
 	Default string   `spec:"default"`
@@ -51,7 +52,8 @@ type Parameter struct {
 type Trigger struct {
 	Record string        `spec:"record,required"`
 	From   string        `spec:"from,required"`
-	When   specfile.Expr `spec:"when" doc:"false: the record is filtered"`
+	When   specfile.Expr `spec:"when" doc:"false: the record is filtered; what was posted of it is taken back"`
+	Open   specfile.Expr `spec:"open" doc:"the first business day on which something may still change: what is looked through for deletions"`
 }
 
 // Rule is a condition that must hold.
@@ -62,28 +64,53 @@ type Rule struct {
 	Says     string        `spec:"says,required" doc:"what is wrong, for people"`
 	Fix      string        `spec:"fix" doc:"what to do about it"`
 	Field    string        `spec:"field"`
-	Severity string        `spec:"severity" enum:"block|warn" default:"block"`
+	Severity string        `spec:"severity" enum:"block|warn|info" default:"block"`
 }
 
-// Step is one step; the first of check, read, match, decide, approve and write that is set is its kind.
+// Limit bounds a running sum that postings add to: a person's hours of a day, a contract's amount. It is
+// held in the commit that keeps the intent, so that postings at the same moment cannot pass it together.
+type Limit struct {
+	Pos     specfile.Pos
+	Limit   string        `spec:"limit,required" doc:"its name, stable; flows of a customer that name the same limit share it"`
+	Per     specfile.Expr `spec:"per,required" doc:"what is summed up by; null: the limit does not concern this record"`
+	Seconds specfile.Expr `spec:"seconds" doc:"the most work"`
+	Amount  specfile.Expr `spec:"amount" doc:"the most money"`
+	Warn    specfile.Expr `spec:"warn" doc:"per cent of it from which on people are told"`
+	Says    string        `spec:"says,required" doc:"what is wrong, for people"`
+	Fix     string        `spec:"fix" doc:"what to do about it"`
+	Field   string        `spec:"field"`
+}
+
+// Step is one step; the first of check, read, find, match, decide, approve, write and post that is set is
+// its kind.
 type Step struct {
 	Pos     specfile.Pos
 	Check   string                       `spec:"check" doc:"the pack of rules that must hold"`
 	Read    string                       `spec:"read" doc:"the record type that is read, and the name of the result"`
 	Of      specfile.Expr                `spec:"of" doc:"the reference that is read"`
+	Find    string                       `spec:"find" doc:"the record type that is searched, and the name of the result"`
+	By      specfile.Map[specfile.Value] `spec:"by" doc:"what is searched: one field that the system can search by, and its value"`
 	Match   string                       `spec:"match" doc:"the result of an earlier step that may be known in another system already"`
-	In      string                       `spec:"in" doc:"the role whose system is searched"`
+	In      string                       `spec:"in" doc:"the role whose system is asked; a read without it asks where the reference comes from, and ledger asks nobody"`
+	Within  specfile.Duration            `spec:"within" doc:"an answer this old will do: many records that refer to the same one ask once"`
 	Decide  string                       `spec:"decide" doc:"the name of the result"`
 	From    specfile.Expr                `spec:"from"`
 	Approve specfile.Expr                `spec:"approve" doc:"a person is asked where this is true"`
 	Asks    string                       `spec:"asks" doc:"what the person is asked"`
 	Write   string                       `spec:"write" doc:"the record type that is written, and the name of the result"`
+	Post    string                       `spec:"post" doc:"the record type that is brought into the books; the last step"`
+	StandBy []string                     `spec:"stands_by" doc:"the fields of the triggering record by which what was posted stands: another value in one of them takes it back, and posts anew"`
+	BackAs  string                       `spec:"back_as" doc:"the record type that takes back what the far side does not let go of"`
+	Limits  []Limit                      `spec:"limits" doc:"running sums that posting may not push too far"`
 	To      []string                     `spec:"to,one" doc:"the roles it is written to"`
 	Set     specfile.Map[specfile.Value] `spec:"set" doc:"canonical field: value; left out: the record as it was read"`
 	Each    specfile.Expr                `spec:"each" doc:"once per item, as item"`
 	Key     specfile.Expr                `spec:"key" doc:"what tells the items of each apart, over all time"`
 	When    specfile.Expr                `spec:"when" doc:"false: the step is left out"`
 }
+
+// InLedger in a read step asks no far side: the record is taken as our own ledger has it.
+const InLedger = "ledger"
 
 // Kind is what a step does.
 func (s Step) Kind() string {
@@ -92,6 +119,8 @@ func (s Step) Kind() string {
 		return "check"
 	case s.Read != "":
 		return "read"
+	case s.Find != "":
+		return "find"
 	case s.Match != "":
 		return "match"
 	case s.Decide != "":
@@ -100,6 +129,8 @@ func (s Step) Kind() string {
 		return "approve"
 	case s.Write != "":
 		return "write"
+	case s.Post != "":
+		return "post"
 	}
 	return ""
 }
@@ -108,7 +139,10 @@ func (s Step) Kind() string {
 type Template struct {
 	File  *File
 	When  *expr.Program
+	Open  *expr.Program
+	Worth *expr.Program
 	Steps []Plan
+	Post  *Plan // the last step, where it posts; nil: the template only writes
 	Rules map[string][]CompiledRule
 }
 
@@ -119,7 +153,9 @@ type Plan struct {
 	Record          string // the canonical type of the result
 	Of, From, Ask   *expr.Program
 	Each, Key, When *expr.Program
+	By              *Field // of find
 	Set             []Field
+	Limits          []PlanLimit
 	Uses            []string // the roles whose ids, numbers or links the step reads: project.at.erp.number
 }
 
@@ -129,6 +165,22 @@ type Field struct {
 	Program *expr.Program
 	Literal any
 	RefTo   string // the field is a reference to such a record
+}
+
+// PlanLimit is a limit with its expressions.
+type PlanLimit struct {
+	Limit
+	Per, Seconds, Amount, Warn *expr.Program
+}
+
+// LimitNamed is the step's limit of this name, or nil.
+func (p *Plan) LimitNamed(name string) *PlanLimit {
+	for i := range p.Limits {
+		if p.Limits[i].Limit.Limit == name {
+			return &p.Limits[i]
+		}
+	}
+	return nil
 }
 
 // CompiledRule is a rule with its condition.
@@ -144,6 +196,7 @@ type Packages func(code string) (map[string]any, bool)
 type Place struct {
 	Packages Packages
 	Values   map[string]map[string]string // the tenant's value maps
+	Rates    *Rates
 }
 
 // Load reads one version of a template, its extensions by a deployment included.
@@ -175,6 +228,7 @@ type compiler struct {
 func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfile.Value], problems *specfile.Problems) *Template {
 	c := &compiler{file: f, set: set, problems: problems, records: map[string]string{}, vars: expr.Vars{"item": expr.Dyn, "today": expr.Date}}
 	c.objects = maps.Clone(set.Objects())
+	c.objects["rate"] = map[string]expr.Type{"rate": expr.Money, "source": expr.Text, "from": expr.Text}
 	c.objects["@link"] = map[string]expr.Type{"id": expr.Text, "number": expr.Text, "link": expr.Text}
 	for name, fields := range set.Objects() {
 		if set.Schema(name) != nil {
@@ -192,17 +246,24 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 		return t
 	}
 	c.declare("record", f.Trigger.Record)
-	t.When = c.expr(f.Trigger.When, expr.Bool)
-	for _, s := range f.Steps {
-		if s.Write != "" {
+	t.When, t.Open = c.expr(f.Trigger.When, expr.Bool), c.expr(f.Trigger.Open, expr.Date)
+	for i, s := range f.Steps {
+		if written := s.Write + s.Post; written != "" {
 			for point, step := range maps.Collect(points(f)) {
-				if step == s.Write {
+				if step == written {
 					s.Set = append(slices.Clone(s.Set), extend[point]...)
 				}
 			}
 		}
 		t.Steps = append(t.Steps, c.step(s, t))
+		if s.Post != "" && i < len(f.Steps)-1 {
+			problems.Add(s.Pos, "post", "post is not the last step", "A run that finds its record posted already is done: what comes after would be left out.")
+		}
 	}
+	if last := len(t.Steps) - 1; last >= 0 && t.Steps[last].Kind() == "post" {
+		t.Post = &t.Steps[last]
+	}
+	t.Worth = c.expr(f.Worth, expr.Money)
 	return t
 }
 
@@ -224,6 +285,8 @@ func parameterType(name string) expr.Type {
 		return expr.Int
 	case "money":
 		return expr.Money
+	case "date":
+		return expr.Date
 	case "list":
 		return expr.List(expr.Text)
 	}
@@ -247,6 +310,7 @@ func (c *compiler) compile(pos specfile.Pos, at, source string, want expr.Type) 
 	env, err := expr.NewEnv(c.vars, expr.WithObjects(c.objects), expr.WithFuncs(
 		expr.Func{Name: "service_package", Args: []expr.Type{expr.Text}, Result: expr.Object("service_package"), Call: callPackage},
 		expr.Func{Name: "value", Args: []expr.Type{expr.Text, expr.Dyn}, Result: expr.Text, Call: callValue},
+		expr.Func{Name: "find_rate", Args: []expr.Type{expr.Dyn}, Result: expr.Object("rate"), Call: callRate},
 	))
 	if err == nil {
 		var p *expr.Program
@@ -278,22 +342,95 @@ func (c *compiler) step(s Step, t *Template) Plan {
 	case "read":
 		p.Name, p.Record, p.Of = s.Read, s.Read, c.expr(s.Of, expr.Ref(s.Read))
 		c.declare(s.Read, s.Read)
+	case "find":
+		c.find(s, &p)
 	case "match":
 		p.Name, p.Record = s.Match, c.records[s.Match]
 		if p.Record == "" {
 			c.problems.Add(s.Pos, "match", fmt.Sprintf("no earlier step gives %q", s.Match), "Read it first.")
 		}
 	case "decide":
-		p.Name, p.Record, p.From = s.Decide, "service_package", c.expr(s.From, expr.Object("service_package"))
-		c.declare(s.Decide, p.Record)
+		c.decide(s, &p)
 	case "approve":
 		p.Name, p.Ask = "approve", c.expr(s.Approve, expr.Bool)
 	case "write":
 		c.write(s, &p)
+	case "post":
+		c.post(s, &p)
 	default:
-		c.problems.Add(s.Pos, "steps", "this step does nothing", "A step is one of check, read, match, decide, approve and write.")
+		c.problems.Add(s.Pos, "steps", "this step does nothing", "A step is one of check, read, find, match, decide, approve, write and post.")
 	}
 	return p
+}
+
+// find compiles a search by one field.
+func (c *compiler) find(s Step, p *Plan) {
+	p.Name, p.Record = s.Find, s.Find
+	if c.set.Schema(s.Find) == nil {
+		c.problems.Add(s.Pos, "find", fmt.Sprintf("there is no canonical record %q", s.Find), "Known are "+strings.Join(c.set.Names(), ", ")+".")
+		return
+	}
+	if len(s.By) != 1 || s.In == "" {
+		c.problems.Add(s.Pos, "find", "a search wants in: and one field in by:", "Write it like in: erp, by: {code: =record.code}.")
+		return
+	}
+	by := s.By[0]
+	p.By = &Field{Name: by.Key}
+	if by.Value.Kind == specfile.KindExpr {
+		p.By.Program = c.compile(by.Value.Pos, by.Key, by.Value.Source, expr.Dyn)
+	} else {
+		p.By.Literal = c.literal(by)
+	}
+	c.declare(s.Find, s.Find)
+}
+
+// decide compiles a step whose result is an object: a service package, a rate.
+func (c *compiler) decide(s Step, p *Plan) {
+	p.Name, p.From = s.Decide, c.expr(s.From, expr.Dyn)
+	if p.From == nil {
+		c.problems.Add(s.Pos, "from", "nothing says what is decided", "Add from: with an expression.")
+		return
+	}
+	p.Record = p.From.Result().String()
+	if c.objects[p.Record] == nil {
+		c.problems.Add(s.Pos, "from", fmt.Sprintf("this is %s, which has no fields", p.Record), "Decide for an object, such as service_package(…) or find_rate(…).")
+		return
+	}
+	c.declare(s.Decide, p.Record)
+}
+
+// post compiles the step that brings the triggering record into the books.
+func (c *compiler) post(s Step, p *Plan) {
+	c.write(Step{Pos: s.Pos, Write: s.Post, Set: s.Set}, p)
+	p.Step, p.Name = s, s.Post
+	if len(s.To) != 1 {
+		c.problems.Add(s.Pos, "to", "a record is posted to one system", "Name one role; another system takes another flow.")
+	}
+	for _, f := range s.StandBy {
+		if _, ok := c.set.TypeOf(c.file.Trigger.Record, f); !ok {
+			c.problems.Add(s.Pos, "stands_by", fmt.Sprintf("a %s has no field %q", c.file.Trigger.Record, f), "Known are "+strings.Join(c.set.Schema(c.file.Trigger.Record).Fields.Keys(), ", ")+".")
+		}
+	}
+	if len(s.StandBy) == 0 {
+		c.problems.Add(s.Pos, "stands_by", "nothing says by what a posting stands", "Name the fields whose change takes it back, such as [employee, project, date, seconds].")
+	}
+	if s.BackAs != "" && c.set.Schema(s.BackAs) == nil {
+		c.problems.Add(s.Pos, "back_as", fmt.Sprintf("there is no canonical record %q", s.BackAs), "Known are "+strings.Join(c.set.Names(), ", ")+".")
+	}
+	for _, l := range s.Limits {
+		if l.Seconds.Set() == l.Amount.Set() {
+			c.problems.Add(l.Pos, "limits", "a limit is either of seconds or of an amount", "Set one of the two.")
+		}
+		p.Limits = append(p.Limits, PlanLimit{l, c.expr(l.Per, expr.Text), c.expr(l.Seconds, expr.Seconds), c.expr(l.Amount, expr.Money), c.expr(l.Warn, expr.Int)})
+	}
+}
+
+func (c *compiler) literal(f specfile.Entry[specfile.Value]) any {
+	data, err := f.Value.Data()
+	if err != nil {
+		c.problems.Add(f.Pos, f.Key, err.Error(), "")
+	}
+	return data
 }
 
 var atRole = regexp.MustCompile(`\.at\.([a-z][a-z0-9_]*)`)
@@ -317,7 +454,7 @@ func uses(s Step) []string {
 
 func (c *compiler) roles(s Step) {
 	for _, r := range append(slices.Clone(s.To), s.In) {
-		if _, ok := c.file.Roles[r]; r != "" && !ok {
+		if _, ok := c.file.Roles[r]; r != "" && r != InLedger && !ok {
 			c.problems.Add(s.Pos, "to", fmt.Sprintf("there is no role %q", r), "Known are "+strings.Join(slices.Sorted(maps.Keys(c.file.Roles)), ", ")+".")
 		}
 	}
@@ -364,11 +501,7 @@ func (c *compiler) field(record string, f specfile.Entry[specfile.Value]) Field 
 		}
 	}
 	if f.Value.Kind != specfile.KindExpr {
-		data, err := f.Value.Data()
-		if err != nil {
-			c.problems.Add(f.Pos, f.Key, err.Error(), "")
-		}
-		out.Literal = data
+		out.Literal = c.literal(f)
 		return out
 	}
 	if out.RefTo != "" && c.records[f.Value.Source] == out.RefTo {
@@ -412,6 +545,11 @@ func (p Parameter) Answer(given any) (any, error) {
 			return nil, nil
 		}
 		return exact.ParseMoney(s)
+	case "date":
+		if s == "" || s == "none" {
+			return nil, nil
+		}
+		return exact.ParseDate(s)
 	case "bool":
 		if b, ok := given.(bool); ok {
 			return b, nil

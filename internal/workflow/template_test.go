@@ -26,7 +26,7 @@ func set(t *testing.T) *canonical.Set {
 func TestABadTemplateIsToldWithItsLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"a word that there is not", "steps: [{wriet: project}]", "unknown key `wriet`. Did you mean `write`?"},
-		{"a step that does nothing", "steps: [{when: =true}]", "this step does nothing. A step is one of check, read, match, decide, approve and write."},
+		{"a step that does nothing", "steps: [{when: =true}]", "this step does nothing. A step is one of check, read, find, match, decide, approve, write and post."},
 		{"a role that there is not", "steps: [{write: contact, to: time}]", `there is no role "time". Known are crm, erp.`},
 		{"a record that there is not", "steps: [{write: invoicing, to: erp}]", `there is no canonical record "invoicing"`},
 		{"a field that there is not", "steps: [{write: project, to: erp, set: {nmae: A}}]", `a project has no field "nmae"`},

@@ -55,6 +55,7 @@ CREATE TABLE event (
   version BIGINT NOT NULL,
   payload BYTEA,
   source TEXT NOT NULL,
+  gone BIGINT NOT NULL DEFAULT 0,
   received_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
 )
@@ -80,6 +81,9 @@ CREATE TABLE work (
   attempts BIGINT NOT NULL DEFAULT 0,
   crashes BIGINT NOT NULL DEFAULT 0,
   parked BIGINT NOT NULL DEFAULT 0,
+  cause TEXT NOT NULL DEFAULT '',
+  seconds BIGINT NOT NULL DEFAULT 0,
+  amount TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (tenant, deployment, record_key)
 )
 -- sqlite: WITHOUT ROWID
@@ -176,6 +180,44 @@ CREATE TABLE write (
 -- SQLite has one writer, who looks first; between the writers of PostgreSQL an index has to decide.
 -- postgres: CREATE UNIQUE INDEX write_open ON write (tenant, record, connection) WHERE state = 'open';
 
+-- What an entry has brought into a far side's books, line by line: a line is never changed, only taken
+-- back by another one. The ids of an entry's lines begin like its own, so that they lie beside each other.
+CREATE TABLE posting (
+  tenant TEXT NOT NULL,
+  record TEXT NOT NULL,
+  entry TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  connection TEXT NOT NULL,
+  n BIGINT NOT NULL,
+  type TEXT NOT NULL,
+  reverses TEXT NOT NULL DEFAULT '',
+  date TEXT NOT NULL,
+  project TEXT NOT NULL DEFAULT '',
+  seconds BIGINT NOT NULL DEFAULT 0,
+  amount TEXT NOT NULL DEFAULT '',
+  content TEXT NOT NULL,
+  fields TEXT NOT NULL,
+  counts TEXT NOT NULL DEFAULT '',
+  state TEXT NOT NULL,
+  how TEXT NOT NULL DEFAULT '',
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (tenant, record)
+)
+-- sqlite: WITHOUT ROWID
+;
+
+-- Running sums that postings may not push past a limit: a person's hours of a day, a contract's amount.
+CREATE TABLE tally (
+  tenant TEXT NOT NULL,
+  name TEXT NOT NULL,
+  item TEXT NOT NULL,
+  seconds BIGINT NOT NULL DEFAULT 0,
+  amount TEXT NOT NULL DEFAULT '0',
+  PRIMARY KEY (tenant, name, item)
+)
+-- sqlite: WITHOUT ROWID
+;
+
 CREATE TABLE exception (
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -187,7 +229,11 @@ CREATE TABLE exception (
   message TEXT NOT NULL,
   hint TEXT NOT NULL,
   field TEXT NOT NULL,
+  value TEXT NOT NULL DEFAULT '',
+  about TEXT NOT NULL DEFAULT '',
   label TEXT NOT NULL,
+  seconds BIGINT NOT NULL DEFAULT 0,
+  amount TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL,
   resolution TEXT NOT NULL DEFAULT '',
   opened_at BIGINT NOT NULL,
@@ -253,6 +299,8 @@ DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE cursor;
 DROP TABLE exception;
+DROP TABLE tally;
+DROP TABLE posting;
 DROP TABLE write;
 DROP TABLE xref;
 DROP TABLE record;

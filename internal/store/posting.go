@@ -1,0 +1,305 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+)
+
+// Posting is one line of what an entry has brought into a far side's books. Lines are only ever
+// added: a later one takes an earlier one back, and the sum of an entry's lines is what stands.
+type Posting struct {
+	Record     hub.RecordID // the line's own, by which the far side knows it
+	Entry      hub.RecordID // what it comes from: a time entry, an expense
+	Deployment hub.DeploymentID
+	Connection hub.ConnectionID
+	N          int64        // the entry's lines are numbered from 1
+	Type       string       // the canonical type that was sent
+	Reverses   hub.RecordID // the line that this one takes back; empty: none
+	Date       string       // the business date
+	Project    hub.RecordID
+	Seconds    int64  // negative where it takes back
+	Amount     string // "150.00 EUR"; empty: none
+	Content    string // hash of the fields by which the line stands
+	Fields     []byte // the canonical record that was sent
+	Counts     []Count
+	State      PostingState
+	How        string // how it came to be, for people: "deleted there"
+	Updated    time.Time
+}
+
+// PostingState is how far a line has come.
+type PostingState string
+
+// The states.
+const (
+	Sending PostingState = "sending" // its write is under way, or its outcome not known
+	Posted  PostingState = "posted"
+	Void    PostingState = "void" // the far side refused it: it never came to be
+	Kept    PostingState = "kept" // a person has decided that what stands there stays
+)
+
+// Count is a running sum that a line adds to, and how far it may go.
+type Count struct {
+	Name    string         `json:"name"`
+	Item    string         `json:"item"`
+	Seconds int64          `json:"seconds,omitempty"`
+	Amount  exact.Decimal  `json:"amount"`
+	Most    *exact.Decimal `json:"-"` // of the amount; nil: no limit
+	Longest int64          `json:"-"` // of the seconds; 0: no limit
+}
+
+// Tally is such a sum as it stands.
+type Tally struct {
+	Seconds int64
+	Amount  exact.Decimal
+}
+
+// add is the sum after n times the count.
+func (v Tally) add(c Count, n int64) Tally {
+	return Tally{v.Seconds + n*c.Seconds, v.Amount.Add(c.Amount.Mul(exact.NewDecimal(n)))}
+}
+
+// exceeds reports whether the sum lies above the count's limits, having grown.
+func (v Tally) exceeds(c Count) bool {
+	return c.Longest > 0 && c.Seconds > 0 && v.Seconds > c.Longest || c.Most != nil && c.Amount.Sign() > 0 && v.Amount.Cmp(*c.Most) > 0
+}
+
+// Past reports whether adding the count to the sum would go past its limit.
+func (v Tally) Past(c Count) bool { return v.add(c, 1).exceeds(c) }
+
+type tallyKey struct {
+	tenant     hub.TenantID
+	name, item string
+}
+
+// tallies are the sums that a commit touches. Limits hold exactly, whoever else posts at the moment:
+// they are looked at in the commit that keeps the intent.
+type tallies struct {
+	t   tx
+	dia dialect
+	now map[tallyKey]Tally
+}
+
+// openTallies reads the sums that the steps may change, in one order for all nodes.
+func openTallies(ctx context.Context, t tx, dia dialect, steps []*Step) (*tallies, error) {
+	b := &tallies{t, dia, map[tallyKey]Tally{}}
+	var keys []tallyKey
+	for _, st := range steps {
+		for _, p := range st.lines() {
+			for _, c := range p.Counts {
+				keys = append(keys, tallyKey{st.Tenant, c.Name, c.Item})
+			}
+		}
+	}
+	slices.SortFunc(keys, func(a, b tallyKey) int {
+		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.name, b.name), cmp.Compare(a.item, b.item))
+	})
+	for _, k := range slices.Compact(keys) {
+		v, err := b.read(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		b.now[k] = v
+	}
+	return b, nil
+}
+
+// read gets one sum and, where another node could change it, holds its row until the commit.
+func (b *tallies) read(ctx context.Context, k tallyKey) (Tally, error) {
+	const q = `SELECT seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`
+	for range 2 {
+		r, err := b.t.query(ctx, q+b.dia.forUpdate, k.tenant, k.name, k.item)
+		v, err := one(all(r, err, scanTally))
+		if err != nil {
+			return Tally{}, err
+		}
+		if v != nil {
+			return *v, nil
+		}
+		if _, err := b.t.exec(ctx, `INSERT INTO tally (tenant, name, item) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, k.tenant, k.name, k.item); err != nil {
+			return Tally{}, err
+		}
+	}
+	return Tally{}, fmt.Errorf("the tally %s of %s is not there after it was made", k.name, k.item)
+}
+
+func scanTally(r rows, v *Tally) error {
+	var amount string
+	if err := r.Scan(&v.Seconds, &amount); err != nil {
+		return err
+	}
+	var err error
+	v.Amount, err = exact.ParseDecimal(amount)
+	return err
+}
+
+// admit adds a line's counts, unless one of them goes past its limit.
+func (b *tallies) admit(tenant hub.TenantID, p *Posting) bool {
+	for _, c := range p.Counts {
+		if b.now[tallyKey{tenant, c.Name, c.Item}].Past(c) {
+			return false
+		}
+	}
+	b.add(tenant, p.Counts, 1)
+	return true
+}
+
+func (b *tallies) add(tenant hub.TenantID, counts []Count, n int64) {
+	for _, c := range counts {
+		k := tallyKey{tenant, c.Name, c.Item}
+		b.now[k] = b.now[k].add(c, n)
+	}
+}
+
+func (b *tallies) save(ctx context.Context) error {
+	args := make([][]any, 0, len(b.now))
+	for k, v := range b.now {
+		args = append(args, []any{v.Seconds, v.Amount.String(), k.tenant, k.name, k.item})
+	}
+	_, err := b.t.each(ctx, `UPDATE tally SET seconds = ?, amount = ? WHERE tenant = ? AND name = ? AND item = ?`, args)
+	return err
+}
+
+// lines are all postings that a step opens, closes or adds.
+func (st *Step) lines() (list []*Posting) {
+	for i := range st.Open {
+		if p := st.Open[i].Posting; p != nil {
+			list = append(list, p)
+		}
+	}
+	for i := range st.Close {
+		if p := st.Close[i].Posting; p != nil {
+			list = append(list, p)
+		}
+	}
+	for i := range st.Postings {
+		list = append(list, &st.Postings[i])
+	}
+	return list
+}
+
+const upsertPosting = `
+	INSERT INTO posting (tenant, record, entry, deployment, connection, n, type, reverses, date, project, seconds, amount, content, fields, counts, state, how, updated_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (tenant, record) DO UPDATE SET type = excluded.type, date = excluded.date, project = excluded.project, seconds = excluded.seconds, amount = excluded.amount,
+		content = excluded.content, fields = excluded.fields, counts = excluded.counts, state = excluded.state, how = excluded.how, updated_at = excluded.updated_at
+		WHERE posting.state IN ('void', 'sending')`
+
+func postingArgs(tenant hub.TenantID, p Posting) []any {
+	counts, err := json.Marshal(p.Counts)
+	if err != nil || len(p.Counts) == 0 {
+		counts = nil // plain numbers and texts always encode
+	}
+	return []any{tenant, p.Record, p.Entry, p.Deployment, p.Connection, p.N, p.Type, p.Reverses, p.Date, p.Project, p.Seconds, p.Amount, p.Content, string(p.Fields), string(counts),
+		p.State, p.How, micros(p.Updated)}
+}
+
+// closePostings notes what became of lines whose writes ended. What a line was counted for it keeps
+// unless it never came to be; one that takes back counts from when it has.
+func (b *tallies) closePostings(ctx context.Context, steps []*Step) error {
+	var args [][]any
+	for _, st := range steps {
+		for _, w := range st.Close {
+			p := w.Posting
+			if p == nil || w.State == "uncertain" {
+				continue
+			}
+			state := Posted
+			if w.State != "done" {
+				state = Void
+			}
+			args = append(args, []any{state, micros(w.Ended), st.Tenant, p.Record})
+		}
+	}
+	n, err := b.t.each(ctx, `UPDATE posting SET state = ?, updated_at = ? WHERE tenant = ? AND record = ? AND state = 'sending'`, args)
+	if err != nil {
+		return err
+	}
+	for _, st := range steps {
+		for _, w := range st.Close {
+			if w.Posting == nil || w.State == "uncertain" {
+				continue
+			}
+			closed := n[0] == 1
+			n = n[1:]
+			switch reverses := w.Posting.Reverses != ""; {
+			case !closed: // told a second time
+			case w.State == "done" && reverses:
+				b.add(st.Tenant, w.Posting.Counts, 1)
+			case w.State != "done" && !reverses:
+				b.add(st.Tenant, w.Posting.Counts, -1)
+			}
+		}
+	}
+	return nil
+}
+
+// putPostings keeps lines that need no call: what a person has decided.
+func (b *tallies) putPostings(ctx context.Context, steps []*Step) error {
+	for _, st := range steps {
+		for _, p := range st.Postings {
+			n, err := b.t.exec(ctx, upsertPosting, postingArgs(st.Tenant, p)...)
+			if err != nil {
+				return err
+			}
+			if n == 1 && p.State == Posted {
+				b.add(st.Tenant, p.Counts, 1)
+			}
+		}
+	}
+	return nil
+}
+
+const postingColumns = `record, entry, deployment, connection, n, type, reverses, date, project, seconds, amount, content, fields, counts, state, how, updated_at`
+
+func scanPosting(r rows, p *Posting) error {
+	var at int64
+	var fields, counts string
+	if err := r.Scan(&p.Record, &p.Entry, &p.Deployment, &p.Connection, &p.N, &p.Type, &p.Reverses, &p.Date, &p.Project, &p.Seconds, &p.Amount, &p.Content, &fields, &counts,
+		&p.State, &p.How, &at); err != nil {
+		return err
+	}
+	p.Fields, p.Updated = []byte(fields), instant(at)
+	if counts == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(counts), &p.Counts)
+}
+
+// Postings reads the lines of an entry, the oldest first.
+func (t *Tenant) Postings(ctx context.Context, entry hub.RecordID) ([]Posting, error) {
+	from, to := entry.Near()
+	r, err := t.db.query(ctx, `SELECT `+postingColumns+` FROM posting WHERE tenant = ? AND record BETWEEN ? AND ? AND entry = ? ORDER BY n`, t.id, from, to, entry)
+	return all(r, err, scanPosting)
+}
+
+// Posting reads the line that a far side knows as a record, or nil.
+func (t *Tenant) Posting(ctx context.Context, record hub.RecordID) (*Posting, error) {
+	r, err := t.db.query(ctx, `SELECT `+postingColumns+` FROM posting WHERE tenant = ? AND record = ?`, t.id, record)
+	return one(all(r, err, scanPosting))
+}
+
+// PostingsBetween reads a page of the lines with business dates from one to the other, included, in
+// the order of their records, after the given one.
+func (t *Tenant) PostingsBetween(ctx context.Context, from, to exact.Date, after hub.RecordID, limit int) ([]Posting, error) {
+	r, err := t.db.query(ctx, `SELECT `+postingColumns+` FROM posting WHERE tenant = ? AND record > ? AND date BETWEEN ? AND ? ORDER BY record LIMIT ?`,
+		t.id, after, from.String(), to.String(), limit)
+	return all(r, err, scanPosting)
+}
+
+// Tally reads a running sum.
+func (t *Tenant) Tally(ctx context.Context, name, item string) (Tally, error) {
+	r, err := t.db.query(ctx, `SELECT seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`, t.id, name, item)
+	v, err := one(all(r, err, scanTally))
+	if err != nil || v == nil {
+		return Tally{}, err
+	}
+	return *v, nil
+}

@@ -1,0 +1,186 @@
+package workflow
+
+import (
+	"fmt"
+	"strings"
+
+	"throughline/internal/exact"
+)
+
+// Rates are what a customer has agreed for an hour of work. They name people, projects and labour
+// categories in the customer's own words: an e-mail address, a number, a code.
+type Rates struct {
+	Assignments []AgreedRate `spec:"assignments" json:"assignments,omitempty" doc:"a person's price in a project or task"`
+	Cards       []RateCard   `spec:"cards" json:"cards,omitempty"`
+}
+
+// RateCard is a list of prices, for everybody or for one account or project.
+type RateCard struct {
+	Code    string       `spec:"code,required" json:"code"`
+	Account string       `spec:"account" json:"account,omitempty" doc:"only for this one"`
+	Project string       `spec:"project" json:"project,omitempty" doc:"only for this one"`
+	From    string       `spec:"from" json:"from,omitempty" doc:"the first day on which it holds" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
+	To      string       `spec:"to" json:"to,omitempty" doc:"the last day" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
+	Rates   []AgreedRate `spec:"rates,required" json:"rates"`
+}
+
+// AgreedRate is one price of an hour. What it does not name, it does not ask for.
+type AgreedRate struct {
+	Employee       string `spec:"employee" json:"employee,omitempty"`
+	Project        string `spec:"project" json:"project,omitempty"`
+	Task           string `spec:"task" json:"task,omitempty"`
+	LabourCategory string `spec:"labour_category" json:"labour_category,omitempty"`
+	Rate           string `spec:"rate,required" json:"rate" doc:"such as 140 EUR"`
+	From           string `spec:"from" json:"from,omitempty" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
+	To             string `spec:"to" json:"to,omitempty" doc:"the last day" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
+}
+
+// Question is the work that a rate is looked for. Rates that stand on records are given along.
+type Question struct {
+	Employee, Project, Account, Task, LabourCategory string
+	Date                                             exact.Date
+	OfProject, OfEmployee, Default                   *exact.Money
+}
+
+// Found is a rate and where it was found.
+type Found struct {
+	Rate   exact.Money
+	Source string // assignment, project, rate_card, employee, default
+	From   string // which of them, for people
+}
+
+// Find looks a rate up, the most particular agreement first: the person's assignment, the project, the
+// rate card, the person, the default. Of several agreements of a kind the one that names more goes
+// first, and of equals the first in the file. Ok is false where nothing is agreed.
+func (r *Rates) Find(q Question) (f Found, ok bool, err error) {
+	if r != nil {
+		if f, ok, err = best(r.Assignments, q, "assignment", ""); ok || err != nil {
+			return f, ok, err
+		}
+	}
+	if q.OfProject != nil {
+		return Found{*q.OfProject, "project", q.Project}, true, nil
+	}
+	if r != nil {
+		for _, particular := range []bool{true, false} {
+			for _, c := range r.Cards {
+				if (c.Account+c.Project != "") != particular || !c.holds(q) {
+					continue
+				}
+				if f, ok, err = best(c.Rates, q, "rate_card", c.Code); ok || err != nil {
+					return f, ok, err
+				}
+			}
+		}
+	}
+	if q.OfEmployee != nil {
+		return Found{*q.OfEmployee, "employee", q.Employee}, true, nil
+	}
+	if q.Default != nil {
+		return Found{*q.Default, "default", "default"}, true, nil
+	}
+	return Found{}, false, nil
+}
+
+func (c RateCard) holds(q Question) bool {
+	return fits(c.Account, q.Account) && fits(c.Project, q.Project) && within(q.Date, c.From, c.To)
+}
+
+// best is the agreement that names most of what was asked.
+func best(list []AgreedRate, q Question, source, card string) (Found, bool, error) {
+	most, at := -1, 0
+	for i, a := range list {
+		if !a.holds(q) || source == "assignment" && a.Employee == "" {
+			continue
+		}
+		named := 0
+		for _, s := range []string{a.Employee, a.Project, a.Task, a.LabourCategory} {
+			if s != "" {
+				named++
+			}
+		}
+		if a.Employee != "" {
+			named += 4 // a person goes before a labour category
+		}
+		if named > most {
+			most, at = named, i
+		}
+	}
+	if most < 0 {
+		return Found{}, false, nil
+	}
+	rate, err := exact.ParseMoney(list[at].Rate)
+	if err != nil {
+		return Found{}, false, fmt.Errorf("rate of %s: %w", list[at], err)
+	}
+	return Found{rate, source, strings.TrimSpace(card + " " + list[at].String())}, true, nil
+}
+
+func (a AgreedRate) holds(q Question) bool {
+	return fits(a.Employee, q.Employee) && fits(a.Project, q.Project) && fits(a.Task, q.Task) && fits(a.LabourCategory, q.LabourCategory) && within(q.Date, a.From, a.To)
+}
+
+// String names what the agreement is about.
+func (a AgreedRate) String() string {
+	var parts []string
+	for _, s := range []string{a.Employee, a.Project, a.Task, a.LabourCategory} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func fits(wanted, given string) bool { return wanted == "" || strings.EqualFold(wanted, given) }
+
+// within compares days as they are written: year, month, day.
+func within(d exact.Date, from, to string) bool {
+	day := d.String()
+	return (from == "" || day >= from) && (to == "" || day <= to)
+}
+
+// Check finds rates that are no amounts of money.
+func (r *Rates) Check() error {
+	if r == nil {
+		return nil
+	}
+	list := r.Assignments
+	for _, c := range r.Cards {
+		list = append(list[:len(list):len(list)], c.Rates...)
+	}
+	for _, a := range list {
+		m, err := exact.ParseMoney(a.Rate)
+		if err != nil {
+			return fmt.Errorf("rate of %s: %w", a, err)
+		}
+		if m.Amount.Sign() < 0 {
+			return fmt.Errorf("rate of %s: %s is below nought", a, m)
+		}
+	}
+	for i, a := range r.Assignments {
+		if a.Employee == "" {
+			return fmt.Errorf("assignment %d names no employee", i+1)
+		}
+	}
+	return nil
+}
+
+// callRate is find_rate({"employee": …, "project": …, "date": …}); null where nothing is agreed.
+func callRate(at any, args []any) (any, error) {
+	given, _ := args[0].(map[string]any)
+	text := func(name string) string { s, _ := given[name].(string); return s }
+	money := func(name string) *exact.Money {
+		if m, ok := given[name].(exact.Money); ok {
+			return &m
+		}
+		return nil
+	}
+	q := Question{Employee: text("employee"), Project: text("project"), Account: text("account"), Task: text("task"), LabourCategory: text("labour_category"),
+		OfProject: money("project_rate"), OfEmployee: money("employee_rate"), Default: money("default_rate")}
+	q.Date, _ = given["date"].(exact.Date)
+	f, ok, err := at.(*Place).Rates.Find(q)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return map[string]any{"rate": f.Rate, "source": f.Source, "from": f.From}, nil
+}
