@@ -31,6 +31,7 @@ type TemplateCase struct {
 	Parameters specfile.Map[specfile.Value]            `spec:"parameters"`
 	Packages   specfile.Map[specfile.Value]            `spec:"packages" doc:"the customer's service packages"`
 	Values     map[string]map[string]string            `spec:"values" doc:"the customer's value maps"`
+	Rates      *workflow.Rates                         `spec:"rates" doc:"the customer's agreed rates"`
 	Extend     map[string]specfile.Map[specfile.Value] `spec:"extend" doc:"fields added at the extension points"`
 	Approved   bool                                    `spec:"approved" doc:"a person has said yes"`
 	Today      exact.Date                              `spec:"today" default:"2026-03-01"`
@@ -81,7 +82,7 @@ func Template(dir fs.FS, name string, set *canonical.Set) (n int, err error) {
 			a.problem(c.Pos, "the template does not compile: "+err.Error(), "")
 			continue
 		}
-		w := &walk{at: a, c: c, t: t, set: set, results: map[string]canonical.Record{}, vars: map[string]any{}, reached: map[string][]string{}}
+		w := &walk{at: a, c: c, t: t, set: set, results: map[string]canonical.Record{}, vars: t.Blank(), reached: map[string][]string{}}
 		if w.prepare() {
 			w.judge(w.run())
 		}
@@ -133,7 +134,7 @@ func (w *walk) prepare() bool {
 			packages[p.Key] = fields
 		}
 	}
-	w.place = &workflow.Place{Values: w.c.Values, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
+	w.place = &workflow.Place{Values: w.c.Values, Rates: w.c.Rates, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
 	w.vars["today"] = w.c.Today
 	if r, ok := w.record(w.t.File.Trigger.Record, w.c.Given); ok {
 		r.ID = "record"
@@ -170,6 +171,9 @@ func seen(schema *canonical.Schema, fields map[string]any) map[string]any {
 func (w *walk) keep(name string, r canonical.Record) {
 	w.results[name] = r
 	known := map[string]any{}
+	for role := range w.t.File.Roles {
+		known[role] = map[string]any{}
+	}
 	for _, role := range w.reached[name] {
 		known[role] = map[string]any{"id": name + " in " + role, "number": "number of " + name + " in " + role, "link": "link of " + name + " in " + role}
 	}
@@ -203,12 +207,16 @@ func (w *walk) step(p *workflow.Plan) error {
 		return w.check(p)
 	case "read":
 		return w.read(p)
+	case "find":
+		return w.find(p)
 	case "decide":
 		v, err := p.From.EvalAt(w.place, w.vars)
-		if v == nil && err == nil {
+		if v == nil && err == nil && p.Record == "service_package" {
 			err = &hub.Error{Kind: hub.Invalid, Code: "package.missing", Field: p.Decide, Message: "The record names no " + p.Decide + "."}
 		}
-		w.vars[p.Decide] = v
+		if v != nil {
+			w.vars[p.Decide] = v
+		}
 		return err
 	case "approve":
 		asked, err := p.Ask.EvalAt(w.place, w.vars)
@@ -218,6 +226,8 @@ func (w *walk) step(p *workflow.Plan) error {
 		return err
 	case "write":
 		return w.write(p)
+	case "post":
+		return w.writeOne(p, "", p.Name)
 	}
 	return nil // match: nothing is known in any far side
 }
@@ -246,6 +256,9 @@ func (w *walk) check(p *workflow.Plan) error {
 }
 
 func (w *walk) read(p *workflow.Plan) error {
+	if p.In != "" && p.In != workflow.InLedger && (!w.connected(p.In) || slices.Contains(w.c.Without, p.In+"/"+p.Record)) {
+		return nil
+	}
 	v, err := p.Of.EvalAt(w.place, w.vars)
 	if err != nil {
 		return err
@@ -260,6 +273,29 @@ func (w *walk) read(p *workflow.Plan) error {
 	if r, ok := w.record(p.Record, given); ok {
 		r.ID = hub.RecordID(p.Read)
 		w.keep(p.Read, r)
+	}
+	return nil
+}
+
+// find takes what the case gives under the step's name.
+func (w *walk) find(p *workflow.Plan) error {
+	if !w.connected(p.In) || slices.Contains(w.c.Without, p.In+"/"+p.Record) {
+		return nil
+	}
+	v, err := w.value(*p.By)
+	if err != nil {
+		return err
+	}
+	if v == nil || v == "" {
+		return &hub.Error{Kind: hub.Invalid, Code: "find.nothing_to_find", Field: p.Name, Message: fmt.Sprintf("Nothing says which %s this is.", p.Record)}
+	}
+	given, there := w.c.Records.Get(p.Name)
+	if !there {
+		return &hub.Error{Kind: hub.NotFound, Code: "find.unknown", Field: p.Record, Message: fmt.Sprintf("%s has no %s with the %s %v.", p.In, p.Record, p.By.Name, v)}
+	}
+	if r, ok := w.record(p.Record, given); ok {
+		r.ID = hub.RecordID(p.Name)
+		w.keep(p.Name, r)
 	}
 	return nil
 }

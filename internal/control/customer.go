@@ -30,6 +30,7 @@ type CustomerFile struct {
 	Currency    string                       `spec:"currency" default:"EUR" pattern:"^[A-Z]{3}$"`
 	Connections specfile.Map[ConnectionSpec] `spec:"connections,required"`
 	Packages    specfile.Map[specfile.Value] `spec:"packages" doc:"service packages: code, then name, tasks, milestones"`
+	Rates       *workflow.Rates              `spec:"rates" doc:"what was agreed for an hour of work"`
 	Flows       specfile.Map[FlowSpec]       `spec:"flows,required"`
 }
 
@@ -267,6 +268,9 @@ func (p *planner) flows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.file.Rates.Check(); err != nil {
+		p.problems.Add(p.file.Pos, "rates", err.Error(), "Write a rate like 140 EUR, and name what it is agreed for.")
+	}
 	for _, e := range p.file.Flows {
 		if p.onFailed(e.Value) {
 			continue // its connection is told already
@@ -314,7 +318,7 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 		return &hub.Error{Kind: hub.Invalid, Code: "flow.template", Field: "template", Message: fmt.Sprintf("%q names no version.", e.Value.Template), Hint: "Write it like deal-to-project@1."}
 	}
 	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll, Without: e.Value.Without,
-		Values: e.Value.Values, Packages: packages, Extend: e.Value.Extend}
+		Values: e.Value.Values, Packages: packages, Rates: p.file.Rates, Extend: e.Value.Extend}
 	for _, v := range e.Value.Parameters {
 		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {
 			return err

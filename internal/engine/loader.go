@@ -163,7 +163,7 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 	if err != nil {
 		return nil, err
 	}
-	f.Place = &workflow.Place{Values: spec.Values, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
+	f.Place = &workflow.Place{Values: spec.Values, Rates: spec.Rates, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
 	return f, f.Check()
 }
 

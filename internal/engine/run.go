@@ -116,7 +116,8 @@ func (r *run) tick() error {
 // load reads the event, and what an earlier attempt of this run has read: a run goes by the same
 // input to its end.
 func (r *run) load() error {
-	r.inputs, r.results, r.vars = map[string]any{}, map[string]*result{}, map[string]any{"today": exact.DateOf(r.started, time.UTC)}
+	r.inputs, r.results, r.vars = map[string]any{}, map[string]*result{}, r.flow.Template.Blank()
+	r.vars["today"] = exact.DateOf(r.started, time.UTC)
 	for name, v := range r.flow.Answers {
 		r.vars[name] = v
 	}
@@ -407,12 +408,15 @@ func (r *run) remember(res *result) error {
 // keep makes a result a variable of the steps after it.
 func (r *run) keep(name string, res *result) {
 	r.results[name] = res
-	r.vars[name] = res.view()
+	r.vars[name] = res.view(r.flow)
 }
 
 // view is a result as expressions see it: its fields, and how it is known in each role's system.
-func (res *result) view() map[string]any {
+func (res *result) view(f *Flow) map[string]any {
 	at := map[string]any{}
+	for role := range f.Template.File.Roles {
+		at[role] = nowhere
+	}
 	for role, l := range res.links {
 		at[role] = map[string]any{"id": l.ExternalID, "number": l.Number, "link": l.URL}
 	}
@@ -422,6 +426,9 @@ func (res *result) view() map[string]any {
 	}
 	return v
 }
+
+// nowhere is how a record is known in a system that does not know it.
+var nowhere = map[string]any{}
 
 // end records how the run ended: an outcome, or a pause.
 func (r *run) end(err error) error {

@@ -125,6 +125,8 @@ var library = []function{
 	{name: "in_hours", forms: []form{on(Decimal, Seconds, Int)}, call: inHours},
 	{name: "iso", forms: []form{on(Text, Seconds)}, call: func(a []any) (any, error) { return a[0].(exact.Seconds).ISO(), nil }},
 	{name: "step", forms: []form{on(Seconds, Seconds, Int)}, call: step},
+	{name: "nearest", forms: []form{on(Seconds, Seconds, Int)}, call: nearest},
+	{name: "charge", forms: []form{on(Money, Money, Seconds)}, call: charge},
 	{name: "clock", forms: []form{on(Text, Seconds)}, call: func(a []any) (any, error) { return a[0].(exact.Seconds).Clock(), nil }},
 	{name: "text", forms: []form{on(Text, Dyn)}, call: func(a []any) (any, error) { return toText(a[0]) }},
 	{name: "default", forms: []form{{[]Type{{t}, {t}}, Type{t}}}, call: orDefault, nulls: true},
@@ -282,6 +284,29 @@ func step(a []any) (any, error) {
 		return nil, fmt.Errorf("%s cannot be kept there, which counts in steps of %s; round it before it is sent", work.ISO(), exact.Seconds(size).ISO())
 	}
 	return work, nil
+}
+
+// nearest rounds work to a multiple of so many seconds.
+func nearest(a []any) (any, error) {
+	size := a[1].(int64)
+	if size <= 0 {
+		return nil, fmt.Errorf("work is rounded to at least one second")
+	}
+	n, err := exact.NewDecimal(int64(a[0].(exact.Seconds))).Div(exact.NewDecimal(size), 0, exact.HalfEven)
+	if err != nil {
+		return nil, err
+	}
+	times, err := n.Int64()
+	return exact.Seconds(times * size), err
+}
+
+var hour = exact.NewDecimal(3600)
+
+// charge is what work costs at a rate per hour, rounded once, to the currency's own places.
+func charge(a []any) (any, error) {
+	rate, work := a[0].(exact.Money), a[1].(exact.Seconds)
+	amount, err := rate.Amount.Mul(exact.NewDecimal(int64(work))).Div(hour, exact.MinorUnits(rate.Currency), exact.HalfEven)
+	return exact.Money{Amount: amount, Currency: rate.Currency}, err
 }
 
 func toText(v any) (any, error) {

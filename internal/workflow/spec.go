@@ -13,6 +13,7 @@ type Spec struct {
 	From       string                                  `json:"from,omitempty"` // nothing before this day is touched
 	Values     map[string]map[string]string            `json:"values,omitempty"`
 	Packages   map[string]map[string]any               `json:"packages,omitempty"`
+	Rates      *Rates                                  `json:"rates,omitempty"`
 	Extend     map[string]specfile.Map[specfile.Value] `json:"extend,omitempty"`
 	Without    []string                                `json:"without,omitempty"` // "time/account": records that a role's system goes without
 	Poll       string                                  `json:"poll,omitempty"`    // every so long; "" = by webhook only

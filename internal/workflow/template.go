@@ -173,6 +173,18 @@ type PlanLimit struct {
 	Per, Seconds, Amount, Warn *expr.Program
 }
 
+// Blank are the results of all steps before any is carried out: objects without fields, so that reading
+// from the result of a step that was left out gives null like any other field that is not set.
+func (t *Template) Blank() map[string]any {
+	out := map[string]any{}
+	for _, p := range t.Steps {
+		if p.Record != "" {
+			out[p.Name] = map[string]any{}
+		}
+	}
+	return out
+}
+
 // LimitNamed is the step's limit of this name, or nil.
 func (p *Plan) LimitNamed(name string) *PlanLimit {
 	for i := range p.Limits {
