@@ -117,7 +117,7 @@ func (r *run) tick() error {
 // input to its end.
 func (r *run) load() error {
 	r.inputs, r.results, r.vars = map[string]any{}, map[string]*result{}, r.flow.Template.Blank()
-	r.vars["today"] = exact.DateOf(r.started, time.UTC)
+	r.vars["today"] = r.flow.Today(r.started)
 	for name, v := range r.flow.Answers {
 		r.vars[name] = v
 	}
