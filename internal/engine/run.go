@@ -549,6 +549,11 @@ func (r *run) valueOf(field string) string {
 
 // nameOf is what people call a referenced record.
 func (r *run) nameOf(ref canonical.Ref) string {
+	for _, seen := range r.seen {
+		if seen.ID == ref.ID && seen.Label != "" {
+			return strings.ReplaceAll(ref.Type, "_", " ") + " " + seen.Label
+		}
+	}
 	if known, err := r.tenant.Record(r.ctx, ref.ID); err == nil && known != nil && known.Label != "" { // only a name: without it, the id does
 		return strings.ReplaceAll(ref.Type, "_", " ") + " " + known.Label
 	}
