@@ -19,6 +19,7 @@ type side struct {
 	*real
 	system *catalog.System
 	client *remote.Client
+	logins *memory
 	conn   *remote.Connection
 	mapped mapping.Context
 }
@@ -34,9 +35,9 @@ func (r *real) side(name string, settings, secret map[string]any) *side {
 			settings[one.Key] = one.Value.Default
 		}
 	}
-	out := &side{real: r, system: s, conn: &remote.Connection{Tenant: "real", ID: hub.ConnectionID(name), Connector: s.Connector, Settings: settings, Secret: secret}}
+	out := &side{real: r, system: s, logins: &memory{}, conn: &remote.Connection{Tenant: "real", ID: hub.ConnectionID(name), Connector: s.Connector, Settings: settings, Secret: secret}}
 	loopback := egress.Options{Vouched: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
-	out.client = remote.New(egress.New(loopback), &memory{}, nil, time.Now)
+	out.client = remote.New(egress.New(loopback), out.logins, nil, time.Now)
 	known := func(ref canonical.Ref) (string, bool, error) { return string(ref.ID), true, nil }
 	out.mapped = mapping.Context{Tenant: "real", Connection: out.conn.ID, Settings: settings, Kinds: s.Connector.KindAs, Resolve: known}
 	return out

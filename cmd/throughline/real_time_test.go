@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,6 +41,7 @@ func TestRealSystemsTime(t *testing.T) {
 	h.swept()
 	h.refusedByRedmine()
 	h.written()
+	h.loggedOut()
 	h.takenBack()
 	h.refusedByTryton()
 	h.closed()
@@ -121,6 +123,7 @@ func (h *hours) people() {
 	h.same("who has a part of an address", len(h.time.find("employee", "email", mail("na"))), 0)
 	h.same("a second user with one address", h.redmine("POST", "/users.json", fmt.Sprintf(`{"user": {"login": "x%s", "firstname": "A", "lastname": "B", "mail": %q, "password": "Walnut-Bridge-58"}}`,
 		h.stamp, strings.ToUpper(mail("ana")))), "map[errors:[Email has already been taken]]")
+	h.locked()
 	for _, s := range []*side{h.time, h.erp} {
 		rows, _ := s.rows(s.kind("employee").List, remote.Vars{"since": time.Time{}})
 		known := map[any]bool{}
@@ -129,6 +132,20 @@ func (h *hours) people() {
 		}
 		h.same("everybody is listed", known[mail("ana")] && known[mail("ben")] && known[mail("chloe")], true)
 	}
+}
+
+// locked out of Redmine, a person is read as one who is not active, and leaves the list.
+func (h *hours) locked() {
+	h.Helper()
+	chloe := h.user("chloe")
+	lock := func(status int) {
+		h.redmine("PUT", "/users/"+chloe+".json", fmt.Sprintf(`{"user": {"status": %d}}`, status))
+	}
+	defer lock(1)
+	lock(3)
+	h.same("a locked user is active", h.time.get("employee", chloe).fields["active"], false)
+	rows, _ := h.time.rows(h.time.kind("employee").List, remote.Vars{"since": time.Time{}})
+	h.same("a locked user is listed", slices.ContainsFunc(rows, func(x any) bool { return h.time.read("employee", x).id == chloe }), false)
 }
 
 // user and employee are a person's ids.
@@ -171,8 +188,9 @@ func (h *hours) logged() {
 	before := h.time.get("time_entry", h.entry["kick-off"])
 	ana := h.user("ana")
 	for range bulk {
-		h.redmine("POST", "/time_entries.json", fmt.Sprintf(`{"time_entry": {"issue_id": %s, "user_id": %s, "spent_on": "2026-03-10", "hours": 0.25, "activity_id": %v, "custom_fields": [{"id": 1, "value": "approved"}]}}`,
+		made := h.redmine("POST", "/time_entries.json", fmt.Sprintf(`{"time_entry": {"issue_id": %s, "user_id": %s, "spent_on": "2026-03-10", "hours": 0.25, "activity_id": %v, "custom_fields": [{"id": 1, "value": "approved"}]}}`,
 			h.issue["BUILD"], ana, h.time.conn.Settings["activity"]))
+		h.entry["last"] = fmt.Sprint(made.(object)["time_entry"].(object)["id"])
 	}
 	// Its clock counts seconds, and the entries above took more than one.
 	h.judge("kick-off", "approved")
@@ -231,6 +249,16 @@ func (h *hours) listed() {
 		}
 	}
 	h.same("approved", sum, exact.Seconds(4536+8100+10800+36+bulk*900))
+
+	// The newest change is found, though its entry comes after a page of entries that did not change.
+	h.judge("last", "rejected")
+	h.judge("last", "approved")
+	h.time.conn.Settings["reach"] = "1000"
+	changed := time.UnixMicro(h.time.get("time_entry", h.entry["last"]).version)
+	rows, _ = h.time.rows(h.time.kind("time_entry").List, remote.Vars{"since": changed})
+	if _, found := h.mine(rows)[h.entry["last"]]; !found {
+		h.Errorf("the last change is not among %d entries", len(rows))
+	}
 }
 
 // swept reads what there is on certain days, where what was deleted is missing.
@@ -353,6 +381,20 @@ func (h *hours) written() {
 	h.same("seconds of building", h.sum("BUILD"), 8100+bulk*900)
 }
 
+// loggedOut of Tryton, the next call logs in again, and only that one.
+func (h *hours) loggedOut() {
+	h.Helper()
+	before := *h.erp.logins
+	key := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s:%v:%v", h.env["TRYTON_USER"], before.session["user"], before.session["key"]))
+	h.call("POST", h.env["TRYTON_URL"]+"/erp/", "Authorization: Session "+key, `{"id": 1, "method": "common.db.logout", "params": []}`)
+	h.erp.get("time_entry", h.line["kick-off"])
+	h.erp.get("time_entry", h.line["kick-off"])
+	h.same("logins", h.erp.logins.version, before.version+1)
+	if h.erp.logins.session["key"] == before.session["key"] {
+		h.Error("the session that has ended goes on")
+	}
+}
+
 // takenBack is changed and deleted as long as it stands on no invoice.
 func (h *hours) takenBack() {
 	h.Helper()
@@ -401,9 +443,10 @@ func (h *hours) refusedByTryton() {
 		h.Errorf("a negative time: %s", got)
 	}
 	chloe := h.employee("chloe")
-	h.ask("company.employee.write", []any{number(h, chloe)}, object{"end_date": date(2026, 1, 31)})
+	ends := func(day any) { h.ask("company.employee.write", []any{number(h, chloe)}, object{"end_date": day}) }
+	defer ends(nil)
+	ends(date(2026, 1, 31))
 	try("one who had left", object{"employee": ref("employee", chloe)}, `invalid: line.create: The value for field "Employee" in "Timesheet Line" is not valid according to its domain.`)
-	h.ask("company.employee.write", []any{number(h, chloe)}, object{"end_date": nil})
 }
 
 // closed work and closed periods are told, and Tryton takes time on them all the same: what does not
@@ -423,11 +466,10 @@ func (h *hours) closed() {
 
 	may := h.erp.only("period", "date", h.day("2026-05-31"))
 	h.same("a period", may.fields, object{"name": "2026-05", "from": h.day("2026-05-01"), "to": h.day("2026-05-31"), "state": "open"})
+	defer h.ask("account.period.reopen", []any{number(h, may.id)})
 	h.ask("account.period.close", []any{number(h, may.id)})
 	h.same("a closed period", h.erp.get("period", may.id).fields["state"], "closed")
 	h.put("a closed period", "DISC", "2026-05-04")
-	h.ask("account.period.reopen", []any{number(h, may.id)})
-	h.same("reopened", h.erp.get("period", may.id).fields["state"], "open")
 	rows, _ := h.erp.rows(h.erp.kind("period").List, remote.Vars{"since": time.Time{}})
 	h.same("periods", len(rows), 24)
 }
