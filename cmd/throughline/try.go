@@ -25,7 +25,7 @@ type tryCmd struct {
 	Operation   string            `arg:"" help:"The call: whoami, client.list, deal.get …"`
 	Set         map[string]string `help:"A setting: name=value."`
 	Secret      map[string]string `help:"A secret, by where it stands: name=env:NAME or name=file:PATH."`
-	Var         map[string]string `help:"What the call reads: id=7, value=…, marker=…, since=2026-03-01T00:00:00Z."`
+	Var         map[string]string `help:"What the call reads: id=7, value=…, marker=…, since=2026-03-01T00:00:00Z, from=2026-03-01."`
 	Field       map[string]string `help:"A field of the canonical record that is written: name=Alder; a reference by its id over there."`
 	Write       bool              `help:"Yes, change something over there."`
 	Allow       []string          `help:"Private networks that may be called, such as 127.0.0.1/32." env:"THROUGHLINE_ALLOW"`
