@@ -1,5 +1,5 @@
 // Package bench holds the definitions with which the product is measured: three connectors and a
-// template for the fixed far side of the comparisons.
+// template for the fixed far side of the comparisons, and two connectors for the measurement of hours.
 package bench
 
 import "embed"

@@ -41,6 +41,7 @@ const (
 type Far struct {
 	latency time.Duration
 	ledger  *oracle.Ledger // nil: none is kept
+	hours   Hours
 
 	mu       sync.Mutex
 	nextID   int // goes on over a reset: no far side gives the same id twice
@@ -78,6 +79,10 @@ func (f *Far) reset() {
 
 // ServeHTTP answers one call.
 func (f *Far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/hours/") {
+		f.hours.ServeHTTP(w, r)
+		return
+	}
 	switch r.URL.Path {
 	case "/stats":
 		answer(w, http.StatusOK, f.stats())

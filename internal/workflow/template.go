@@ -580,7 +580,11 @@ func (p Parameter) Answer(given any) (any, error) {
 		if n, ok := given.(int64); ok {
 			return n, nil
 		}
-		return strconv.ParseInt(s, 10, 64)
+		n, err := strconv.ParseInt(fmt.Sprint(given), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%v is no whole number", given)
+		}
+		return n, nil
 	}
 	if !text {
 		return nil, fmt.Errorf("text is wanted")
