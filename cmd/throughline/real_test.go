@@ -160,7 +160,7 @@ zone: Europe/Berlin
 connections:
   crm:  {connector: tryton@1, settings: {url: "${TRYTON_URL}", database: crm, user: ${TRYTON_USER}}, secret: "file:${DIR}/tryton.json"}
   erp:  {connector: tryton@1, settings: {url: "${TRYTON_URL}", database: erp, user: ${TRYTON_USER}, product: "3", price: "95"}, secret: "file:${DIR}/tryton.json"}
-  time: {connector: redmine@1, settings: {url: "${REDMINE_URL}"}, secret: "file:${DIR}/redmine.json"}
+  time: {connector: redmine@1, settings: {url: "${REDMINE_URL}", reach: "4000"}, secret: "file:${DIR}/redmine.json"}
 packages:
   CONS:
     name: Consulting
