@@ -367,6 +367,9 @@ func (w *walk) value(f workflow.Field) (any, error) {
 	v, err := f.Program.EvalAt(w.place, w.vars)
 	if view, ok := v.(map[string]any); ok && f.RefTo != "" {
 		id, _ := view["id"].(string)
+		if id == "" {
+			return nil, err
+		}
 		return canonical.Ref{Type: f.RefTo, ID: hub.RecordID(id)}, err
 	}
 	return v, err

@@ -504,6 +504,9 @@ func (r *run) field(f workflow.Field) (any, error) {
 	}
 	if view, ok := v.(map[string]any); ok { // the referenced record itself stands for the reference
 		id, _ := view["id"].(string)
+		if id == "" {
+			return nil, nil // of a step that was left out
+		}
 		return canonical.Ref{Type: f.RefTo, ID: hub.RecordID(id)}, nil
 	}
 	return v, nil
