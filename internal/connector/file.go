@@ -259,8 +259,9 @@ type Verify struct {
 // HookEvent recognises one kind of event; it reads e.
 type HookEvent struct {
 	When    specfile.Expr `spec:"when"`
-	Record  string        `spec:"record,required"`
-	ID      specfile.Expr `spec:"id,required"`
+	Record  string        `spec:"record" doc:"the kind of record that changed"`
+	ID      specfile.Expr `spec:"id"`
+	Looks   []string      `spec:"looks" doc:"instead of a record: the kinds whose lists are read at once, where the event tells that something changed, but not what"`
 	Key     specfile.Expr `spec:"key" doc:"the same for repeats of the same event"`
 	Version specfile.Expr `spec:"version"`
 	Carries specfile.Expr `spec:"carries" doc:"the whole record, where the event brings it"`

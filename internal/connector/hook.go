@@ -25,6 +25,7 @@ type hookOps struct {
 
 type hookEvent struct {
 	kind                            *Kind
+	looks                           []*Kind
 	when, id, key, version, carries *expr.Program
 }
 
@@ -35,13 +36,30 @@ func (k *compiler) hooks(w *Webhooks, c *Connector) *hookOps {
 	}
 	for _, e := range w.Events {
 		kind := c.kinds[e.Record]
-		if kind == nil {
+		looks := k.looks(w, e, c)
+		if kind == nil && len(looks) == 0 {
 			k.problem(e.ID.Pos, "webhooks.events", fmt.Sprintf("there is no record %q", e.Record), "Name one of the connector's records.")
 			continue
 		}
-		out.events = append(out.events, hookEvent{kind, k.expr(e.When, expr.Bool), k.expr(e.ID, expr.Dyn), k.expr(e.Key, expr.Dyn), k.expr(e.Version, expr.Dyn), k.expr(e.Carries, expr.Dyn)})
+		if kind != nil && !e.ID.Set() {
+			k.problem(w.Verify.Pos, "webhooks.events", "an event of "+e.Record+" names no id", "Add id: with an expression over e.")
+		}
+		out.events = append(out.events, hookEvent{kind, looks, k.expr(e.When, expr.Bool), k.expr(e.ID, expr.Dyn), k.expr(e.Key, expr.Dyn), k.expr(e.Version, expr.Dyn), k.expr(e.Carries, expr.Dyn)})
 	}
 	return out
+}
+
+// looks finds the kinds whose lists an event asks to be read.
+func (k *compiler) looks(w *Webhooks, e HookEvent, c *Connector) (kinds []*Kind) {
+	for _, name := range e.Looks {
+		kind := c.kinds[name]
+		if kind == nil || kind.List == nil {
+			k.problem(w.Verify.Pos, "webhooks.events", fmt.Sprintf("there is no record %q with a list to look through", name), "Name one of the connector's records that has list:.")
+			continue
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds
 }
 
 // Delivery is an inbound webhook as it came.
@@ -55,6 +73,7 @@ type Delivery struct {
 // Arrived is one event of a delivery.
 type Arrived struct {
 	Kind    *Kind
+	Looks   []*Kind // instead of a record: lists that are to be read at once
 	ID      string
 	Dedupe  string
 	Version int64
@@ -186,7 +205,10 @@ func (ev hookEvent) read(vars map[string]any) (a Arrived, hit bool, err error) {
 			return a, false, err
 		}
 	}
-	a.Kind = ev.kind
+	a.Kind, a.Looks = ev.kind, ev.looks
+	if len(ev.looks) > 0 {
+		return a, true, nil
+	}
 	for _, f := range []struct {
 		p    *expr.Program
 		into *string

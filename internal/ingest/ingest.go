@@ -6,6 +6,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,19 +63,44 @@ func (in *Ingest) Accept(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	if err != nil {
 		return 0, err
 	}
-	list := make([]store.Arrival, len(arrived))
-	for i, a := range arrived {
-		if list[i], err = in.arrival(tenant, id, a, flows, "webhook", hub.Interactive); err != nil {
+	var list []store.Arrival
+	for _, a := range arrived {
+		if len(a.Looks) > 0 {
+			if err := in.look(ctx, tenant, id, a.Looks, flows); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		one, err := in.arrival(tenant, id, a, flows, "webhook", hub.Interactive)
+		if err != nil {
 			return 0, err
 		}
+		list = append(list, one)
 	}
 	crashpoint.At("accept.store")
-	if _, err := in.journal.Accept(ctx, list...); err != nil {
-		return 0, fmt.Errorf("store the delivery: %w", err)
+	if len(list) > 0 {
+		if _, err := in.journal.Accept(ctx, list...); err != nil {
+			return 0, fmt.Errorf("store the delivery: %w", err)
+		}
 	}
 	crashpoint.At("accept.stored")
 	in.wake()
-	return len(list), nil
+	return len(arrived), nil
+}
+
+// look lets the flows that poll one of the kinds do so now: the vendor has told that something changed,
+// but not what. Should it be lost, the next poll finds it.
+func (in *Ingest) look(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kinds []*connector.Kind, flows []*engine.Flow) error {
+	for _, f := range flows {
+		end, kind, err := trigger(f)
+		if err != nil || end.Conn.ID != id || !slices.ContainsFunc(kinds, func(k *connector.Kind) bool { return k.Name == kind.Name }) {
+			continue // it is no flow of these
+		}
+		if err := in.store.Tenant(tenant).DueNow(ctx, f.ID, PollKey); err != nil {
+			return fmt.Errorf("let a flow look: %w", err)
+		}
+	}
+	return nil
 }
 
 // arrival is the event with the deployments that want it.

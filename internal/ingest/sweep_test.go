@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"throughline/internal/connector"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
@@ -103,5 +104,20 @@ func TestABackfillReadsItsSpanAndRests(t *testing.T) {
 	}
 	if step := h.turn(key); step.Cursor.Value != ingest.Stopped || len(h.told()) != 0 {
 		t.Errorf("stopped, it told of %q and ends %q", h.told(), step.Cursor.Value)
+	}
+}
+
+func TestAWebhookThatTellsNoRecordHastensTheNextLook(t *testing.T) {
+	h := newHouse(t)
+	row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: begin.AddDate(1, 0, 0)}
+	if err := h.store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: begin}, Polls: []hub.Work{row}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := h.ingest.Accept(t.Context(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte("{}")}); err != nil || n != 1 {
+		t.Fatalf("the delivery: %d, %v", n, err)
+	}
+	list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: ingest.PollKey})
+	if err != nil || len(list) != 1 || list[0].Due.After(begin.AddDate(0, 1, 0)) {
+		t.Errorf("the poll is due %+v, %v; want now", list, err)
 	}
 }

@@ -53,6 +53,9 @@ records:
     sweep:
       get: /entries
       query: {from: =from, to: =to}
+webhooks:
+  verify: {scheme: none}
+  events: [{looks: [entry]}]
 `)},
 	"connectors/sheets/mapping/entry.yaml":    {Data: []byte("record: entry\nas: time_entry@1\nread: {employee: '=link(\"employee\", x.person)', date: '=date(x.day)', seconds: =seconds(3600), approval: approved}\n")},
 	"connectors/sheets/mapping/employee.yaml": {Data: []byte("record: person\nas: employee@1\nread: {name: =x.id}\n")},
