@@ -19,6 +19,7 @@ type commands struct {
 	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it; shows the difference first."`
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
 	Exceptions exceptionsCmd `cmd:"" help:"List exceptions, or retry, ignore or approve one."`
+	Upload     uploadCmd     `cmd:"" help:"Take records from a table (CSV), as if their system had told of them."`
 	Flows      flowsCmd      `cmd:"" help:"List, pause or resume flows."`
 	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`

@@ -98,6 +98,17 @@ func (a *API) customers() {
 			list, err := a.control.Connections(ctx, by, hub.TenantID(c.Customer))
 			return each(list, viewConnection), err
 		})
+	type table struct {
+		OfCustomer
+		Connection string `path:"connection"`
+		Kind       string `path:"kind" doc:"the connector's own word for the record"`
+		RawBody    []byte `contentType:"text/csv"`
+	}
+	handle(a, "POST", "/v1/customers/{customer}/connections/{connection}/records/{kind}", "upload-records", "Take records from a table, as if their system had told of them",
+		func(ctx context.Context, by access.Principal, t *table) (Taken, error) {
+			rows, fresh, err := a.control.Upload(ctx, by, hub.TenantID(t.Customer), hub.ConnectionID(t.Connection), t.Kind, t.RawBody)
+			return Taken{rows, fresh}, err
+		})
 }
 
 func (a *API) flows() {

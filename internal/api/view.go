@@ -86,6 +86,12 @@ type Connection struct {
 	Updated   time.Time         `json:"updated"`
 }
 
+// Taken is what came of an upload.
+type Taken struct {
+	Rows int `json:"rows"`
+	New  int `json:"new" doc:"those that were not taken before"`
+}
+
 // Flow is a deployment in its newest revision.
 type Flow struct {
 	ID       string         `json:"id"`

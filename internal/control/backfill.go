@@ -39,3 +39,11 @@ func (c *Control) Backfill(ctx context.Context, by access.Principal, tenant hub.
 	c.changed()
 	return nil
 }
+
+// Upload takes records of a kind from a table (CSV), as if the connection's system had told of them.
+func (c *Control) Upload(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) (rows, fresh int, err error) {
+	if err := c.may(ctx, by, access.PauseFlows, tenant); err != nil {
+		return 0, 0, err
+	}
+	return c.intake.Upload(ctx, tenant, id, kind, table)
+}

@@ -21,13 +21,19 @@ type Control struct {
 	catalog *catalog.Catalog
 	loader  *engine.Loader
 	secrets Secrets
+	intake  Intake
 	now     func() time.Time
 	changed func() // something was applied, or there is new work
 }
 
+// Intake takes records that a person brings (package ingest).
+type Intake interface {
+	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) (rows, fresh int, err error)
+}
+
 // New makes a Control.
-func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, now func() time.Time, changed func()) *Control {
-	return &Control{store: s, catalog: c, loader: l, secrets: secrets, now: now, changed: changed}
+func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, intake Intake, now func() time.Time, changed func()) *Control {
+	return &Control{store: s, catalog: c, loader: l, secrets: secrets, intake: intake, now: now, changed: changed}
 }
 
 // Runs lists a customer's ended runs.

@@ -128,13 +128,19 @@ func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector
 	if err != nil {
 		return connector.Arrived{}, err
 	}
-	body, err := exact.AppendJSON(nil, x)
+	hash, err := contentOf(x)
 	if err != nil {
 		return connector.Arrived{}, err
 	}
-	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + canonical.Hash(body)}
+	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + hash}
 	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
 		a.Payload = x // nothing is missing from it: no second read
 	}
 	return a, nil
+}
+
+// contentOf tells records of different content apart.
+func contentOf(x any) (string, error) {
+	body, err := exact.AppendJSON(nil, x)
+	return canonical.Hash(body), err
 }

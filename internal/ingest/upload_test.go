@@ -1,0 +1,53 @@
+package ingest_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"throughline/internal/hub"
+	"throughline/internal/store"
+)
+
+func TestATableIsTakenOnce(t *testing.T) {
+	h := newHouse(t)
+	table := "\ufeffid,person,day,at.zone\n1,ana,2026-11-02,UTC\n\"2\",ben,2026-11-03,\n"
+	for _, want := range []int{2, 0} {
+		rows, fresh, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte(table))
+		if err != nil || rows != 2 || fresh != want {
+			t.Fatalf("%d rows, %d new, %v; want 2 and %d", rows, fresh, err, want)
+		}
+	}
+	if got := h.told(); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("told of %q", got)
+	}
+	work, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.store.Tenant("t1").Event(t.Context(), work[0].Event)
+	if err != nil || string(e.Payload) != `{"at":{"zone":"UTC"},"day":"2026-11-02","id":"1","person":"ana"}` || e.Source != "file" {
+		t.Errorf("the row came in as %s from %s, %v", e.Payload, e.Source, err)
+	}
+}
+
+func TestATableWithAMistakeIsNotTaken(t *testing.T) {
+	for name, c := range map[string]struct{ kind, table, code, says string }{
+		"no id":        {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
+		"a short line": {"entry", "id,day\n1\n", "upload.table", "record on line 2: wrong number of fields"},
+		"nothing":      {"entry", "", "upload.table", "no header line"},
+		"another kind": {"sheet", "id\n1\n", "upload.kind", `no record "sheet"`},
+		"nobody's":     {"person", "id\n1\n", "upload.unwanted", "No flow of t1 begins with a person"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			_, _, err := h.ingest.Upload(t.Context(), "t1", "time", c.kind, []byte(c.table))
+			if e := hub.AsError(err); e == nil || e.Code != c.code || !strings.Contains(e.Error(), c.says) {
+				t.Errorf("it was answered %v; want %s: %s", err, c.code, c.says)
+			}
+			if n := h.entries(); n != 0 {
+				t.Errorf("%d rows were taken", n)
+			}
+		})
+	}
+}
