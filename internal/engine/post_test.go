@@ -83,7 +83,7 @@ trigger: {record: time_entry, from: time, when: =record.approval == "approved"}
 worth: =charge(money("60", "EUR"), record.seconds)
 rules:
   entry:
-    - {rule: hours_positive, that: =record.seconds > seconds(0), says: No hours., field: seconds}
+    - {rule: hours_positive, that: =record.seconds > seconds(0), says: No hours., fix: Correct them., field: seconds}
 steps:
   - check: entry
   - read: employee
@@ -101,7 +101,7 @@ steps:
     stands_by: [employee, project, date, seconds, note]
     back_as: billable_item
     limits:
-      - {limit: day, per: =employee.id + text(record.date), seconds: '=seconds("24:00")', says: More than a day., field: seconds}
+      - {limit: day, per: =employee.id + text(record.date), seconds: '=seconds("24:00")', says: More than a day., fix: Split it., field: seconds}
       - {limit: cap, per: =project.id, amount: =project.budget, says: Above the budget., field: project}
     set: {employee: =employee, project: =project, date: =record.date, seconds: =record.seconds, note: =record.note, approval: approved, amount: '=charge(money("60", "EUR"), record.seconds)'}
 `
@@ -125,7 +125,7 @@ read:
 	"ledger/mapping/project.yaml": {Data: []byte(`
 record: project
 as: project@1
-read: {name: =x.name, account: '=link("account", "A1")', budget: '=money(x.budget, "EUR")'}`)},
+read: {name: =x.name, account: '=link("account", "A1")', budget: '=money(x.budget, default(x.currency, "EUR"))'}`)},
 	"ledger/mapping/line.yaml": {Data: []byte(`
 record: line
 as: time_entry@1
@@ -135,7 +135,7 @@ read:
   seconds: =seconds(x.seconds)
   approval: approved
   billing: '=x.state == "invoiced" ? "invoiced" : "unbilled"'
-write: {employee: =ref(record.employee), project: =ref(record.project), day: =record.date, seconds: =record.seconds}
+write: {employee: =ref(record.employee), project: =ref(record.project), day: =record.date, seconds: =record.seconds, note: =record.note}
 create: {marker: =marker}`)},
 	"ledger/mapping/reversal.yaml": {Data: []byte(`
 record: reversal
@@ -147,8 +147,8 @@ create: {marker: =marker}`)},
 
 // line is what the ledger over there has.
 type line struct {
-	ID, Marker, Employee, Project, Day, State string
-	Seconds                                   int
+	ID, Marker, Employee, Project, Day, State, Note string
+	Seconds                                         int
 }
 
 // bookFar is the tracker and the ledger.
@@ -171,8 +171,12 @@ func (b *bookFar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rows := map[string]map[string]*line{"lines": b.lines, "reversals": b.reversals}[parts[1]]
 	switch {
 	case r.URL.Path == "/time/users":
-		answer([]any{map[string]any{"id": "u1", "name": "Ana", "email": "ana@alder.example"}, map[string]any{"id": "u2", "name": "Ben", "email": "ben@alder.example"}})
+		answer([]any{map[string]any{"id": "u1", "name": "Ana", "email": "ana@alder.example"}, map[string]any{"id": "u2", "name": "Ben", "email": "ben@alder.example"}, map[string]any{"id": "twin", "name": "Twin", "email": "twin@alder.example"}})
 	case r.URL.Path == "/erp/employees":
+		if strings.HasPrefix(r.URL.Query().Get("email"), "twin") {
+			answer([]any{map[string]any{"id": "E1", "name": "Twin", "email": "twin@alder.example"}, map[string]any{"id": "E2", "name": "Twin", "email": "TWIN@alder.example"}})
+			return
+		}
 		answer([]any{map[string]any{"id": "E-" + r.URL.Query().Get("email"), "name": "Somebody", "email": r.URL.Query().Get("email")}})
 	case parts[1] == "projects":
 		answer(b.projects[parts[2]])
@@ -188,11 +192,11 @@ func (b *bookFar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.n++
 		l := &line{ID: fmt.Sprintf("%s%d", parts[1][:1], b.n), State: "open"}
 		var body struct {
-			Marker, Employee, Project, Day string
-			Seconds                        int
+			Marker, Employee, Project, Day, Note string
+			Seconds                              int
 		}
 		_ = json.NewDecoder(r.Body).Decode(&body)
-		l.Marker, l.Employee, l.Project, l.Day, l.Seconds = body.Marker, body.Employee, body.Project, body.Day, body.Seconds
+		l.Marker, l.Employee, l.Project, l.Day, l.Seconds, l.Note = body.Marker, body.Employee, body.Project, body.Day, body.Seconds, body.Note
 		rows[l.ID] = l
 		answer(l.plain())
 	case rows[parts[2]] == nil:
@@ -559,5 +563,57 @@ func (h *bookHouse) restart() {
 	case <-h.far.killed:
 		h.start()
 	default:
+	}
+}
+
+// TestBadInputIsWrittenExactlyOrParked sends what nobody should: it arrives as it is, or waits for a person with the
+// field at fault, and nothing is cut or rounded in silence.
+func TestBadInputIsWrittenExactlyOrParked(t *testing.T) {
+	const good = `{"id":"e1","user":"u1","project":"p1","day":"2026-03-02","seconds":3600,"approval":"approved","note":"Build"}`
+	for name, c := range map[string]struct{ from, to, code, field string }{
+		"emoji and right-to-left notes": {`"Build"`, `"Zählung ✅ 👩‍💻 مرحبا \u202eabc"`, "", ""},
+		"an id above 2^53":              {`"e1"`, `9007199254740993`, "", ""},
+		"hours in words":                {`3600`, `"90 minutes"`, "expression.failed", "seconds"},
+		"a fraction of a second":        {`3600`, `3600.5`, "expression.failed", "seconds"},
+		"a number of thirty digits":     {`3600`, `123456789012345678901234567890`, "expression.failed", "seconds"},
+		"a number without end":          {`3600`, `1e400`, "expression.failed", "seconds"},
+		"negative hours":                {`3600`, `-3600`, "rule.hours_positive", "seconds"},
+		"a day of 25 hours":             {`3600`, `90000`, "over.day", "seconds"},
+		"a day that is none":            {`2026-03-02`, `2026-02-30`, "expression.failed", "date"},
+		"a state that nobody knows":     {`"approved"`, `"blessed"`, "record.invalid", "approval"},
+		"a NUL in a note":               {`"Build"`, `"a\u0000b"`, "record.invalid", "note"},
+		"nobody's work":                 {`"u1"`, `null`, "record.invalid", "employee"},
+		"no project":                    {`"p1"`, `null`, "record.reference_missing", "project"},
+		"two people with one e-mail":    {`"u1"`, `"twin"`, "match.ambiguous", "email"},
+		"somebody who is gone":          {`"u1"`, `"u99"`, "record.gone", ""},
+		"a currency that is none":       {`"p1"`, `"pq"`, "expression.failed", "budget"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newBooks(t)
+			h.books.projects["PQ"] = map[string]any{"id": "PQ", "name": "Odd", "budget": 1000, "currency": "XXQ"}
+			h.knows("pq", "PQ")
+			body := strings.Replace(good, c.from, c.to, 1)
+			if _, err := h.ingest.Accept(context.Background(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+			h.drain()
+			if c.code == "" {
+				h.stands("P1 2026-03-02 3600 completed")
+				var sent struct{ Note string }
+				if err := json.Unmarshal([]byte(body), &sent); err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range h.books.lines {
+					if l.Note != sent.Note {
+						t.Errorf("the note arrived as %q, was %q", l.Note, sent.Note)
+					}
+				}
+				return
+			}
+			h.stands()
+			if e := h.parked(c.code); e.Field != c.field || e.Hint == "" {
+				t.Errorf("parked with the field %q and the fix %q, want %q and a fix; it says %s", e.Field, e.Hint, c.field, e.Message)
+			}
+		})
 	}
 }
