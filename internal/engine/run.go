@@ -61,6 +61,7 @@ var (
 	errDone     = errors.New("done")     // there is nothing left to do
 
 	errUnanswered = errors.New("the question was not answered")
+	errUnlinked   = errors.New("no record of ours is known by this id")
 )
 
 // pause ends a run for now: it goes on at a time, or when something comes.
@@ -380,11 +381,23 @@ func (r *run) identify(key hub.RecordKey) hub.RecordID {
 }
 
 func (r *run) identified(key hub.RecordKey) (hub.RecordID, error) {
-	link, err := r.tenant.LinkOf(r.ctx, key.Connection, key.Kind, key.ID)
-	if err != nil || link == nil {
-		return r.identify(key), err
+	id, err := r.known("who/"+string(r.work.Tenant)+"/"+key.String(), listFor, func() (any, error) {
+		link, err := r.tenant.LinkOf(r.ctx, key.Connection, key.Kind, key.ID)
+		if err == nil && link == nil {
+			err = errUnlinked // not kept: it may be linked to another record any moment
+		}
+		if err != nil {
+			return nil, err
+		}
+		return link.Record, nil
+	})
+	if errors.Is(err, errUnlinked) {
+		return r.identify(key), nil
 	}
-	return link.Record, nil
+	if err != nil {
+		return "", err
+	}
+	return id.(hub.RecordID), nil
 }
 
 // remember keeps a record as it is now for the run's end: until then nobody asks for it.
