@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"throughline/internal/canonical"
 	"throughline/internal/exact"
@@ -138,9 +137,9 @@ func (r *run) openBooks() error {
 	return nil
 }
 
-// lineID is the id of the entry's nth line.
+// lineID is the id of the entry's nth line in this flow.
 func (r *run) lineID(n int64) hub.RecordID {
-	return r.results["record"].record.ID.Derive(r.work.Tenant, "line", string(r.work.Deployment), strconv.FormatInt(n, 10))
+	return r.results["record"].record.ID.Line(r.work.Tenant, r.work.Deployment, n)
 }
 
 // post brings the record into the books.

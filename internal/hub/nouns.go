@@ -3,6 +3,7 @@ package hub
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -37,10 +38,24 @@ func ParseRecordKey(s string) (RecordKey, bool) {
 	return RecordKey{ConnectionID(connection), kind, id}, ok && ok2 && id != ""
 }
 
-// RecordIDFor derives the canonical ID of a record from what it came from. The same deal gives the
-// same project in every run, so a second run finds what the first one made.
+// RecordIDFor derives the canonical ID of a record from what it came from, the vendor's id last. The same
+// deal gives the same project in every run, so a second run finds what the first one made.
+//
+// IDs of records whose vendor's ids differ in the last two characters only begin alike: many vendors
+// count, and what arrives together then lies together in the store, and is written to disk together.
 func RecordIDFor(tenant TenantID, parts ...string) RecordID {
-	return RecordID("rec_" + digest(string(tenant), parts...)[:rootLength+ownLength])
+	return RecordID("rec_" + digest(string(tenant), nearby(parts)...)[:rootLength] + digest(string(tenant), parts...)[:ownLength])
+}
+
+// nearby are the parts without what tells the last one from those that are counted right beside it.
+func nearby(parts []string) []string {
+	last := len(parts) - 1
+	if last < 0 {
+		return parts
+	}
+	cut := append([]string{"near"}, parts...)
+	cut[last+1] = parts[last][:max(0, len(parts[last])-2)]
+	return cut
 }
 
 // Derive is the ID of a record that comes from this one. Both begin alike: what is made of one deal
@@ -50,21 +65,27 @@ func (r RecordID) Derive(tenant TenantID, parts ...string) RecordID {
 	return r[:len("rec_")+rootLength] + RecordID(own[:ownLength])
 }
 
+// Line is the ID of the nth line that a flow has of this record in the books: the record's own with
+// something behind it, so that all lines of a record are found by it.
+func (r RecordID) Line(tenant TenantID, flow DeploymentID, n int64) RecordID {
+	return r + RecordID("l"+digest(string(tenant), string(flow))[:flowLength]+strconv.FormatInt(n, 10))
+}
+
+// Lines is between which IDs those of the record's lines lie.
+func (r RecordID) Lines() (from, to RecordID) { return r + "l", r + "lz" }
+
 const (
 	rootLength = 10 // shared by a record and those derived from it
 	ownLength  = 16 // 80 bits that are its own
+	flowLength = 4  // tells a customer's flows apart that post the same record
 )
 
-// Near is between which ids those lie that derive from the same record as this one, or from it. There
-// may be strangers among them.
-func (r RecordID) Near() (from, to RecordID) {
-	root := r[:min(len(r), len("rec_")+rootLength)]
-	return root, root + RecordID(strings.Repeat("z", ownLength)) // the last in any order of texts
-}
-
-// EventIDFor derives an event's ID from what makes it unique, so that a repeat has the same.
-func EventIDFor(tenant TenantID, parts ...string) EventID {
-	return EventID("evt_" + digest(string(tenant), parts...)[:26])
+// EventIDFor derives an event's ID from what makes it unique, so that a repeat has the same: connection,
+// kind, the vendor's id, and what tells the record's events apart. Like those of records, IDs of events
+// that are counted right beside each other begin alike.
+func EventIDFor(tenant TenantID, connection ConnectionID, kind, id, dedupe string) EventID {
+	root := digest(string(tenant), nearby([]string{string(connection), kind, id})...)
+	return EventID("evt_" + root[:rootLength] + digest(string(tenant), string(connection), kind, id, dedupe)[:ownLength])
 }
 
 // OpKeyFor derives the key of a write, the same in every attempt.
@@ -74,7 +95,12 @@ func OpKeyFor(tenant TenantID, parts ...string) string {
 
 // Marker is what we leave in a vendor's record so that it can be found again (write class S): short,
 // lower case, letters first, and naming nobody.
-func (r RecordID) Marker() string { return "k" + string(r[max(0, len(r)-ownLength+1):]) }
+func (r RecordID) Marker() string {
+	if len(r) > len("rec_")+rootLength+ownLength { // a line's: its end is no longer its own
+		return "k" + digest("", string(r))[:ownLength-1]
+	}
+	return "k" + string(r[max(0, len(r)-ownLength+1):])
+}
 
 func digest(first string, parts ...string) string {
 	h := sha256.New()

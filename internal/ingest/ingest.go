@@ -109,7 +109,7 @@ func (in *Ingest) arrival(tenant hub.TenantID, id hub.ConnectionID, a connector.
 	if a.Dedupe == "" {
 		e.ID = hub.EventID(in.newID("evt")) // the vendor marks no repeats: the hash of what is written will
 	} else {
-		e.ID = hub.EventIDFor(tenant, string(id), a.Kind.Name, a.ID, a.Dedupe)
+		e.ID = hub.EventIDFor(tenant, id, a.Kind.Name, a.ID, a.Dedupe)
 	}
 	if a.Payload != nil {
 		var err error

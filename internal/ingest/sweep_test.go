@@ -16,7 +16,7 @@ import (
 func (h *house) posted(id, day string, state store.PostingState) hub.RecordID {
 	h.Helper()
 	entry := hub.RecordIDFor("t1", "time", "entry", id)
-	line := store.Posting{Record: entry.Derive("t1", "line", "1"), Entry: entry, Deployment: "hours", Connection: "erp", N: 1, Type: "time_entry", Date: day, Seconds: 3600,
+	line := store.Posting{Record: entry.Line("t1", "hours", 1), Entry: entry, Deployment: "hours", Connection: "erp", N: 1, Type: "time_entry", Date: day, Seconds: 3600,
 		Content: "c", Fields: []byte("{}"), State: state}
 	link := store.Link{Record: entry, Connection: "time", Kind: "entry", ExternalID: id}
 	if _, err := h.log.Record(h.Context(), store.Step{Tenant: "t1", Links: []store.Link{link}, Postings: []store.Posting{line}}); err != nil {
@@ -29,7 +29,7 @@ func (h *house) posted(id, day string, state store.PostingState) hub.RecordID {
 func (h *house) takenBack(id, day string) {
 	h.Helper()
 	entry := hub.RecordIDFor("t1", "time", "entry", id)
-	back := store.Posting{Record: entry.Derive("t1", "line", "2"), Entry: entry, Deployment: "hours", Connection: "erp", N: 2, Type: "time_entry", Reverses: entry.Derive("t1", "line", "1"),
+	back := store.Posting{Record: entry.Line("t1", "hours", 2), Entry: entry, Deployment: "hours", Connection: "erp", N: 2, Type: "time_entry", Reverses: entry.Line("t1", "hours", 1),
 		Date: day, Seconds: -3600, Content: "c", Fields: []byte("{}"), State: store.Posted}
 	if _, err := h.log.Record(h.Context(), store.Step{Tenant: "t1", Postings: []store.Posting{back}}); err != nil {
 		h.Fatal(err)

@@ -273,9 +273,9 @@ func scanPosting(r rows, p *Posting) error {
 	return json.Unmarshal([]byte(counts), &p.Counts)
 }
 
-// Postings reads the lines of an entry, the oldest first.
+// Postings reads the lines of an entry, each flow's in order.
 func (t *Tenant) Postings(ctx context.Context, entry hub.RecordID) ([]Posting, error) {
-	from, to := entry.Near()
+	from, to := entry.Lines()
 	r, err := t.db.query(ctx, `SELECT `+postingColumns+` FROM posting WHERE tenant = ? AND record BETWEEN ? AND ? AND entry = ? ORDER BY n`, t.id, from, to, entry)
 	return all(r, err, scanPosting)
 }
@@ -306,7 +306,7 @@ func (t *Tenant) KnownBetween(ctx context.Context, d hub.DeploymentID, source hu
 	const standing = `
 		SELECT x.external_id, p.record FROM posting p JOIN xref x ON x.tenant = p.tenant AND x.record = p.entry AND x.connection = ?
 		WHERE p.tenant = ? AND p.deployment = ? AND p.date BETWEEN ? AND ? AND p.state = 'posted' AND p.reverses = '' AND NOT EXISTS (
-			SELECT 1 FROM posting b WHERE b.tenant = p.tenant AND b.record BETWEEN substr(p.record, 1, 14) AND substr(p.record, 1, 14) || 'zzzzzzzzzzzzzzzz'
+			SELECT 1 FROM posting b WHERE b.tenant = p.tenant AND b.record BETWEEN p.entry || 'l' AND p.entry || 'lz'
 				AND b.reverses = p.record AND b.state = 'posted')`
 	r, err := t.db.query(ctx, standing, source, t.id, d, from.String(), to.String())
 	list, err := all(r, err, func(r rows, k *Known) error { return r.Scan(&k.ExternalID, &k.Line) })
