@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"throughline/internal/access"
+	"throughline/internal/books"
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
 	"throughline/internal/hub"
@@ -20,14 +21,15 @@ type Control struct {
 	store   *store.Store
 	catalog *catalog.Catalog
 	loader  *engine.Loader
+	books   *books.Books
 	secrets Secrets
 	now     func() time.Time
 	changed func() // something was applied, or there is new work
 }
 
 // New makes a Control.
-func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, now func() time.Time, changed func()) *Control {
-	return &Control{store: s, catalog: c, loader: l, secrets: secrets, now: now, changed: changed}
+func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, b *books.Books, secrets Secrets, now func() time.Time, changed func()) *Control {
+	return &Control{store: s, catalog: c, loader: l, books: b, secrets: secrets, now: now, changed: changed}
 }
 
 // Runs lists a customer's ended runs.
