@@ -174,6 +174,7 @@ type Why struct {
 	Reason    string
 	Exception *store.Exception // the last one; nil: never
 	Early     bool             // from before the flow's beginning, and never looked at
-	Moving    bool             // it changed while the books were read, or since the last poll
+	Ran       bool             // a run of it ended while the books were read
+	Unseen    bool             // it changed since the last poll, or while the books were read
 	Amount    exact.Money      // what the flow thought it worth
 }

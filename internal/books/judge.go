@@ -151,7 +151,7 @@ func (j *judgement) further(r *Row) {
 // apart is a difference between our ledger and the ERP: explained only while a line is on its way.
 func (j *judgement) apart(what, there, says string, about *Facts, parts ...Part) {
 	column, why, explained := j.reason()
-	if explained && column == Waiting && (j.moving || j.Why.Moving) || explained && column == InException && j.moving {
+	if explained && column == Waiting && (j.moving || j.Why.Ran) || explained && column == InException && j.moving {
 		for _, p := range parts {
 			j.add(column, why, 0, p)
 		}
@@ -280,7 +280,7 @@ func (j *judgement) reason() (c Column, why string, ok bool) {
 		}
 	}
 	switch {
-	case w.Moving:
+	case w.Ran || w.Unseen:
 		return Waiting, "It has just been changed.", true
 	case w.Early:
 		return Refused, "From before the flow's beginning.", true

@@ -155,19 +155,20 @@ func (r *reading) why(c *Case) (*Why, error) {
 	if m, err := exact.ParseMoney(amount); err == nil { // else nobody knows its price yet
 		w.Amount = m
 	}
-	w.Moving = len(runs) > 0 && runs[0].Ended.After(r.began)
-	if !w.Moving && c.Entry != nil {
-		w.Moving, err = r.unseen(c.Entry)
+	w.Ran = len(runs) > 0 && runs[0].Ended.After(r.began)
+	if c.Entry != nil {
+		w.Unseen, err = r.unseen(c.Entry)
 	}
 	return w, err
 }
 
-// unseen reports whether an entry changed after the flow's last poll, or after this reading began.
+// unseen reports whether an entry changed after the flow's last poll, or after this reading began, as far
+// as the vendor tells when.
 func (r *reading) unseen(e *Entry) (bool, error) {
 	if e.Version > r.began.UnixMicro() {
 		return true, nil
 	}
-	if r.flow.Every == 0 || e.Version == 0 {
+	if list := r.sourceKind().List; r.flow.Every == 0 || e.Version == 0 || list == nil || list.Changed == nil {
 		return false, nil
 	}
 	value, err := r.tenant.CursorValue(r.ctx, r.flow.ID, ingest.PollKey)

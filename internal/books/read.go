@@ -26,9 +26,9 @@ type Books struct {
 	now    func() time.Time
 }
 
-// New makes a Books.
+// New makes a Books. It reads patiently: a statement may need more calls than a vendor's limit allows at once.
 func New(s *store.Store, l *engine.Loader, r *remote.Client, now func() time.Time) *Books {
-	return &Books{s, l, r, now}
+	return &Books{s, l, r.Patient(remote.Sleep), now}
 }
 
 // Balance reads a customer's period in both far sides and in the ledger. Details name every entry.
