@@ -19,8 +19,10 @@ import (
 
 	"throughline/connectors"
 	"throughline/internal/access"
+	"throughline/internal/api"
 	"throughline/internal/app"
 	"throughline/internal/books"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/simulator"
 	"throughline/internal/store"
@@ -426,5 +428,70 @@ func (m *month) sums(s *books.Statement) {
 	if len(s.Details) != all.Entries {
 		m.Errorf("%d entries are named of %d", len(s.Details), all.Entries)
 	}
-	for _, t := range s.Totals { m.Logf("%q %+v %v", t.Currency, t.Sums, t.By) ; for c, by := range t.By { for k, v := range by { m.Logf("  %d %s %+v", c, k, *v) } } }
+	m.told(s)
+}
+
+// told holds what the API tells against the statement itself.
+func (m *month) told(s *books.Statement) {
+	m.Helper()
+	if err := m.app.Keys.Add(m.Context(), "tl_viewer", "viewer", "viewer", tenant); err != nil {
+		m.Fatal(err)
+	}
+	var out api.Statement
+	client := &api.Client{Server: m.app.URL(), Key: "tl_viewer", HTTP: http.DefaultClient}
+	if err := client.Do(m.Context(), "GET", "/v1/customers/northwind/balance?period=2026-11-01..2026-11-30&entries=true", "", nil, &out); err != nil {
+		m.Fatal(err)
+	}
+	if !out.Balanced || out.From != "2026-11-01" || out.To != "2026-11-30" || len(out.Flows) != 2 || len(out.Entries) != len(s.Details) || len(out.Projects) != len(s.Projects) {
+		m.Errorf("the API tells %v, %s to %s, of %v, %d entries and %d rows", out.Balanced, out.From, out.To, out.Flows, len(out.Entries), len(out.Projects))
+	}
+	for i, t := range s.Totals {
+		if in := out.Totals[i].InERP; in.Seconds != t.Sums[books.InERP].Seconds || exact.MustDecimal(in.Amount) != t.Sums[books.InERP].Amount {
+			m.Errorf("the API tells %+v for %+v", in, t.Sums[books.InERP])
+		}
+	}
+	if p := out.Projects[len(out.Projects)-1]; p.Number != erpNumber && p.Number != "PR000091" {
+		m.Errorf("a project is called %q, %q", p.Number, p.Name)
+	}
+}
+
+// TestWhatIsExplained: an approval that was withdrawn since the last poll is being taken back, and what a
+// person leaves out is refused for the reason given.
+func TestWhatIsExplained(t *testing.T) {
+	m := openMonth(t)
+	before := m.balance(false)
+	m.update(m.time, "approval_request", m.requests[1], map[string]any{"state": "WITHDRAWN_APPROVAL"})
+	list, err := m.app.Store.Tenant(tenant).Exceptions(t.Context(), store.Filter{State: "open"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d exceptions, %v", len(list), err)
+	}
+	if err := m.app.Control.ResolveException(t.Context(), admin, tenant, list[0].ID, "ignore", "internal meeting"); err != nil {
+		t.Fatal(err)
+	}
+	after := m.balance(false)
+	for _, f := range after.Findings {
+		t.Errorf("unexplained: %+v", f)
+	}
+	sum := func(s *books.Statement, c books.Column) (seconds int64) {
+		for _, total := range s.Totals {
+			seconds += total.Sums[c].Seconds
+		}
+		return seconds
+	}
+	week := int64(5 * (3*3600 + 60 + 120)) // as it was rounded
+	if got := sum(after, books.Waiting) - sum(before, books.Waiting); got != -week {
+		t.Errorf("%d s more wait, want %d", got, -week)
+	}
+	if got := sum(before, books.InERP) - sum(after, books.InERP); got != 0 {
+		t.Errorf("%d s left the ERP", got)
+	}
+	refused := 0
+	for _, total := range after.Totals {
+		if r := total.By[books.Refused]["internal meeting"]; r != nil {
+			refused += r.Entries
+		}
+	}
+	if refused != 1 || sum(after, books.InException) != 0 {
+		t.Errorf("refused are %d, and %d s are in exception", refused, sum(after, books.InException))
+	}
 }
