@@ -107,24 +107,27 @@ func (r *reading) place(m *mapping.Mapping, row Row) error {
 			return err
 		}
 	}
-	r.elsewhere(line, row)
-	return nil
+	return r.elsewhere(line, row)
 }
 
 // elsewhere is a record that stands for none of the period's lines.
-func (r *reading) elsewhere(line *store.Posting, row Row) {
+func (r *reading) elsewhere(line *store.Posting, row Row) error {
 	key := string(r.target.Conn.ID) + "/" + row.Type + "/" + row.ID
 	switch {
 	case line != nil && line.Deployment != r.flow.ID && slices.Contains(r.flows, line.Deployment):
-		return // that flow's business
+		return nil // that flow's business
 	case line != nil && line.Deployment == r.flow.ID && r.posted(line):
 		r.caseOf(line.Entry)
 		r.late[line.Entry] = append(r.late[line.Entry], row)
-		return
+		return nil
 	case r.strangers[key]:
-		return
+		return nil
 	case line != nil && line.Deployment == r.flow.ID:
-		r.alien(Stray, row, fmt.Sprintf("It was sent for %s, and stands on %s in the ERP.", line.Date, row.Date), string(line.Entry))
+		entry, err := r.keyOf(&Case{ID: line.Entry})
+		if err != nil {
+			return err
+		}
+		r.alien(Stray, row, fmt.Sprintf("It was sent for %s, and stands on %s in the ERP.", line.Date, row.Date), entry)
 	case line == nil && looksOurs.MatchString(row.Marker):
 		r.alien(Unknown, row, "It bears a marker like ours, but our ledger knows nothing of it.", "")
 	default:
@@ -132,6 +135,7 @@ func (r *reading) elsewhere(line *store.Posting, row Row) {
 		r.statement.add([]Part{p})
 	}
 	r.strangers[key] = true
+	return nil
 }
 
 // looksOurs is the form of our markers (hub.RecordID.Marker).

@@ -62,6 +62,9 @@ func (r *reading) line(l *store.Line) (Line, error) {
 		return out, fmt.Errorf("line %s: %w", l.Record, err)
 	}
 	out.Sent = r.facts(fields)
+	if l.Connection != r.target.Conn.ID { // the flow has another ERP by now, and nobody looks into that one
+		out.Found = &Row{Type: out.Type, ID: l.There, Unreadable: fmt.Sprintf("it stands in %s, which the flow does not have any more.", l.Connection)}
+	}
 	return out, nil
 }
 
@@ -70,7 +73,7 @@ func (r *reading) index(c *Case) {
 	slices.SortFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.N, b.N) })
 	for n, l := range c.Lines {
 		r.markers[l.ID.Marker()] = lineAt{c, n}
-		if l.There != "" {
+		if l.There != "" && l.Found == nil {
 			r.lines[thereKey{l.Type, l.There}] = lineAt{c, n}
 		}
 	}
