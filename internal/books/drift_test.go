@@ -337,10 +337,11 @@ func TestTwentyPlantedDrifts(t *testing.T) {
 		want[key] = what
 		return row, key
 	}
-	change := func(fields map[string]any) {
-		row, _ := take(books.Altered)
+	change := func(fields map[string]any) (key string) {
+		row, key := take(books.Altered)
 		fields["ApprovalStatus"] = "Open"
 		m.update(m.erp, "time_entry", row.ID, fields)
+		return key
 	}
 	for range 4 {
 		row, _ := take(books.Missing)
@@ -354,7 +355,7 @@ func TestTwentyPlantedDrifts(t *testing.T) {
 	}
 	change(map[string]any{"ProjectID": "PR000091", "ProjectTaskID": "01"})
 	change(map[string]any{"Date": "2026-11-27T00:00:00Z"})
-	change(map[string]any{"Date": "2026-12-01T00:00:00Z"})
+	moved := change(map[string]any{"Date": "2026-12-01T00:00:00Z"})
 	for range 3 {
 		row, _ := take(books.Duplicate)
 		twin := map[string]any{}
@@ -390,6 +391,10 @@ func TestTwentyPlantedDrifts(t *testing.T) {
 	}
 	if n := after.Unexplained(); n != 20 {
 		t.Errorf("%d are unexplained", n)
+	}
+	december, err := m.app.Control.Balance(t.Context(), admin, tenant, "2026-12", false)
+	if err != nil || len(december.Findings) != 1 || december.Findings[0].What != books.Stray || december.Findings[0].Entry != moved {
+		t.Errorf("what was moved to December is there as %+v, %v; want %s", december.Findings, err, moved)
 	}
 }
 
