@@ -274,12 +274,9 @@ func (f *plainFar) drift() map[string]string {
 		case 3:
 			f.time, what = slices.DeleteFunc(f.time, func(e worked) bool { return e.ID == entry }), books.Orphan
 		case 4:
-			row.Who = "E" + "p" + strconv.Itoa((i+1)%50)
-			if row.Who == "E"+f.time[0].Who {
-				row.Who = "Ep49"
-			}
+			row.Who = other(row.Who, 50)
 		case 5:
-			row.Project = "Ej" + strconv.Itoa(19-i)
+			row.Project = other(row.Project, 20)
 		case 6:
 			row.Day = "2026-12-01"
 		}
@@ -290,6 +287,15 @@ func (f *plainFar) drift() map[string]string {
 		f.erp = append(f.erp, worked{ID: fmt.Sprintf("own-%d", i), Who: "Ep1", Project: "Ej1", Day: "2026-11-05", Seconds: 600})
 	}
 	return want
+}
+
+// other is the next one of so many: Ep7 after Ep6.
+func other(name string, of int) string {
+	n, err := strconv.Atoi(name[2:])
+	if err != nil {
+		panic(err) // the names are made above
+	}
+	return name[:2] + strconv.Itoa((n+1)%of)
 }
 
 // plant plants drifts and looks for them.
