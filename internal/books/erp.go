@@ -84,16 +84,16 @@ func (l *Line) meet(row Row) {
 
 // place finds the line that a record stands for: by its id, or by our marker.
 func (r *reading) place(m *mapping.Mapping, row Row) error {
-	if at, ok := r.lines[thereKey{row.Type, row.ID}]; ok {
-		at.line().meet(row)
+	if line := r.lines[thereKey{row.Type, row.ID}]; line != nil {
+		line.meet(row)
 		return nil
 	}
 	if !r.period.Has(row.Date) && row.Unreadable == "" {
 		return nil // the list holds other periods too
 	}
-	if at, ok := r.markers[row.Marker]; ok && row.Marker != "" {
-		if !slices.ContainsFunc(at.c.Extra, func(e Row) bool { return e.ID == row.ID }) { // pages may show a row twice
-			at.c.Extra = append(at.c.Extra, row)
+	if c := r.markers[row.Marker]; c != nil {
+		if !slices.ContainsFunc(c.Extra, func(e Row) bool { return e.ID == row.ID }) { // pages may show a row twice
+			c.Extra = append(c.Extra, row)
 		}
 		return nil
 	}

@@ -71,10 +71,11 @@ func (r *reading) line(l *store.Line) (Line, error) {
 // index puts a case's lines in order and makes them findable by what the ERP has of them.
 func (r *reading) index(c *Case) {
 	slices.SortFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.N, b.N) })
-	for n, l := range c.Lines {
-		r.markers[l.ID.Marker()] = lineAt{c, n}
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		r.markers[l.ID.Marker()] = c
 		if l.There != "" && l.Found == nil {
-			r.lines[thereKey{l.Type, l.There}] = lineAt{c, n}
+			r.lines[thereKey{l.Type, l.There}] = l
 		}
 	}
 }

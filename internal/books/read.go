@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"throughline/internal/canonical"
@@ -45,7 +46,7 @@ func (b *Books) Balance(ctx context.Context, tenant hub.TenantID, p Period, deta
 	for _, f := range flows {
 		trigger, post := f.Template.File.Trigger, f.Template.Post
 		r := &reading{Books: b, ctx: ctx, tenant: b.store.Tenant(tenant), flow: f, flows: s.Flows, period: p, began: s.Read, source: f.Roles[trigger.From], target: f.Roles[post.To[0]],
-			statement: s, details: details, strangers: strangers, cases: map[hub.RecordID]*Case{}, lines: map[thereKey]lineAt{}, markers: map[string]lineAt{}, late: map[hub.RecordID][]Row{},
+			statement: s, details: details, strangers: strangers, cases: map[hub.RecordID]*Case{}, lines: map[thereKey]*Line{}, markers: map[string]*Case{}, late: map[hub.RecordID][]Row{},
 			ids: map[hub.RecordKey]hub.RecordID{}, words: map[string]string{}}
 		if err := r.read(); err != nil {
 			return nil, fmt.Errorf("flow %s: %w", f.ID, err)
@@ -146,8 +147,8 @@ type reading struct {
 	strangers      map[string]bool // records of the ERP that are not ours, told once
 
 	cases   map[hub.RecordID]*Case
-	lines   map[thereKey]lineAt
-	markers map[string]lineAt      // by marker
+	lines   map[thereKey]*Line
+	markers map[string]*Case       // by their lines' markers
 	late    map[hub.RecordID][]Row // records of lines that were posted since the ledger was read
 	ids     map[hub.RecordKey]hub.RecordID
 	words   map[string]string // texts that many entries share are kept once
@@ -155,13 +156,6 @@ type reading struct {
 
 // thereKey is how the ERP knows a line.
 type thereKey struct{ recordType, id string }
-
-type lineAt struct {
-	c *Case
-	n int
-}
-
-func (a lineAt) line() *Line { return &a.c.Lines[a.n] }
 
 func (r *reading) read() error {
 	for _, part := range []func() error{r.ledger, r.tracker, r.erp} {
@@ -312,6 +306,7 @@ func (r *reading) word(s string) string {
 	if known, ok := r.words[s]; ok {
 		return known
 	}
+	s = strings.Clone(s) // else it would hold the page that it came with
 	r.words[s] = s
 	return s
 }

@@ -3,6 +3,7 @@ package books
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"throughline/internal/connector"
@@ -129,8 +130,13 @@ func (r *reading) entry(kind *connector.Kind, x any) error {
 	if err != nil || c == nil && !r.period.Has(e.Date) {
 		return err
 	}
-	e.Vendor, e.Version = vendor, version
+	e.Vendor, e.Version = strings.Clone(vendor), version // else it would hold its whole page
 	c = r.caseOf(id)
+	for _, l := range c.Lines {
+		if l.Content == e.Content {
+			e.Content = l.Content // one text of two that are equal
+		}
+	}
 	c.Entry, c.Broken = e, ""
 	return nil
 }
