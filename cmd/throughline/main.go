@@ -24,6 +24,7 @@ type commands struct {
 	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`
 	Records    recordsCmd    `cmd:"" help:"Find records and where they are known."`
 	Explain    explainCmd    `cmd:"" help:"Show what was written of a record, and by which rules; or explain a template or a kind of file."`
+	Balance    balanceCmd    `cmd:"" help:"Read both far sides of a period and account for every approved entry; fails where one is unexplained."`
 	Check      checkCmd      `cmd:"" help:"Check connectors and templates in a folder."`
 	New        newCmd        `cmd:"" help:"Write the folder of a new connector, to begin from."`
 	Try        tryCmd        `cmd:"" help:"Make one call of a connector, and show what was sent, answered and read."`

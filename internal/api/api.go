@@ -35,12 +35,13 @@ func Handler(c *control.Control, k *access.Keys, log *slog.Logger) http.Handler 
 	cfg.CreateHooks = nil // no $schema links: answers hold what they are about
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", Description: "An API key, made by: throughline key NAME"}}
 	a := &API{API: humago.New(mux, cfg), control: c, keys: k, log: log}
-	a.UseMiddleware(a.authenticate)
+	a.UseMiddleware(a.authenticate, a.patient)
 	a.ledger()
 	a.exceptions()
 	a.records()
 	a.customers()
 	a.flows()
+	a.balance()
 	mux.HandleFunc("/", noRoute)
 	return mux
 }

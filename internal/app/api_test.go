@@ -47,6 +47,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"another customer is not there", "GET", "/v1/customers/meridian/runs", "tl_viewer", "", 404, "customer.unknown"},
 		{"a customer that is not there is not there", "GET", "/v1/customers/nobody/runs", "tl_viewer", "", 404, "customer.unknown"},
 		{"nor is it for the partner", "GET", "/v1/customers/nobody/connections", "tl_admin", "", 404, "customer.unknown"},
+		{"books without work balance", "GET", "/v1/customers/northwind/balance?period=2026-11", "tl_viewer", "", 200, `"balanced":true`},
+		{"another's books are not there", "GET", "/v1/customers/meridian/balance?period=2026-11", "tl_viewer", "", 404, "customer.unknown"},
+		{"a period must be one", "GET", "/v1/customers/northwind/balance?period=2026-13", "tl_viewer", "", 422, "books.period"},
+		{"and must be named", "GET", "/v1/customers/northwind/balance", "tl_viewer", "", 422, "request.invalid"},
 		{"an exception that is not there", "POST", "/v1/customers/northwind/exceptions/exc_1/retry", "tl_admin", "{}", 404, "exception.unknown"},
 		{"a record that is not there", "GET", "/v1/customers/northwind/records/rec_1/writes", "tl_admin", "", 404, "record.unknown"},
 		{"a flow that is not there", "POST", "/v1/customers/northwind/flows/nothing/pause", "tl_admin", "", 404, "flow.unknown"},
@@ -90,7 +94,7 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 	}
 	for path, method := range map[string]string{"/v1/apply": "post", "/v1/customers/{customer}/connections": "get", "/v1/customers/{customer}/flows": "get", "/v1/customers/{customer}/flows/{flow}/{how}": "post",
 		"/v1/customers/{customer}/runs": "get", "/v1/customers/{customer}/work": "get", "/v1/customers/{customer}/exceptions": "get", "/v1/customers/{customer}/exceptions/{exception}/{how}": "post",
-		"/v1/customers/{customer}/records": "get", "/v1/customers/{customer}/records/{record}/writes": "get"} {
+		"/v1/customers/{customer}/balance": "get", "/v1/customers/{customer}/records": "get", "/v1/customers/{customer}/records/{record}/writes": "get"} {
 		op, ok := doc.Paths[path][method]
 		if !ok || op.OperationID == "" || len(op.Security) == 0 || op.Responses["401"] == nil || op.Responses["404"] == nil {
 			t.Errorf("%s %s is described as %+v", method, path, op)

@@ -241,6 +241,9 @@ func (k *Kind) NumberOf(x any, settings any) (string, error) { return k.read(k.N
 // LinkOf is where a person sees the record; "" where the connector does not say.
 func (k *Kind) LinkOf(x any, settings any) (string, error) { return k.read(k.Link, x, settings) }
 
+// MarkerOf is the marker that we left in the record; "" where it bears none, or the connector does not say.
+func (k *Kind) MarkerOf(x any, settings any) (string, error) { return k.read(k.Marker, x, settings) }
+
 func (k *Kind) read(p *expr.Program, x, settings any) (string, error) {
 	if p == nil {
 		return "", nil

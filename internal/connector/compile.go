@@ -47,6 +47,7 @@ type Kind struct {
 	Spec *Record
 
 	ID, Version, Number, Link *expr.Program
+	Marker                    *expr.Program // our marker as it stands in a record; nil where lists do not show it
 	Get                       *Op
 	Create, Update, Delete    *Op // with Write set; its Batch and With where the vendor needs or offers them
 	With                      []NamedOp
@@ -171,6 +172,7 @@ func (k *compiler) record(c *Connector, name string, r Record) {
 	kind := &Kind{Name: name, As: r.As, Spec: &r, Find: map[string]*Op{}}
 	kind.ID, kind.Version = k.expr(r.ID, expr.Dyn), k.expr(r.Version, expr.Dyn)
 	kind.Number, kind.Link = k.expr(r.Number, expr.Dyn), k.expr(r.Link, expr.Dyn)
+	kind.Marker = k.expr(r.Marker, expr.Dyn)
 	kind.Get = k.optional(name+".get", r.Get, nil, r.Path, "get")
 	kind.Create = k.write(name+".create", r.Create, r.Path, "post")
 	kind.Update = k.write(name+".update", r.Update, r.Path, "put")

@@ -153,6 +153,7 @@ type Record struct {
 	Version specfile.Expr      `spec:"version" doc:"an instant or a number that grows with every change"`
 	Number  specfile.Expr      `spec:"number" doc:"what people there call it"`
 	Link    specfile.Expr      `spec:"link" doc:"where a person sees it"`
+	Marker  specfile.Expr      `spec:"marker" doc:"the marker that we left in it, as a list shows it; null where it bears none"`
 	Get     *Call              `spec:"get"`
 	With    specfile.Map[Call] `spec:"with" doc:"further reads that complete a record; their results are x.NAME"`
 	List    *List              `spec:"list"`
@@ -173,6 +174,7 @@ type List struct {
 	Changed specfile.Expr     `spec:"changed" doc:"the instant by which changes are found; the list is asked for what changed since"`
 	Overlap specfile.Duration `spec:"overlap" default:"2m" doc:"read again, so that nothing slips past the cursor"`
 	Order   string            `spec:"order" enum:"any|newest_first" default:"any" doc:"newest_first: the vendor cannot filter by change, but sort by it; reading stops at the cursor"`
+	Whole   bool              `spec:"whole" doc:"of sweep: its rows carry everything that list's do"`
 	Per     string            `spec:"per" doc:"asked once for each record of this other kind, which stands under parent"`
 	Each    specfile.Expr     `spec:"each" doc:"the records in one row (x) of the answer, where a row holds several"`
 	Page    *Page             `spec:"page"`

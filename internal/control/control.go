@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"throughline/internal/access"
+	"throughline/internal/books"
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
 	"throughline/internal/hub"
@@ -20,6 +21,7 @@ type Control struct {
 	store   *store.Store
 	catalog *catalog.Catalog
 	loader  *engine.Loader
+	books   *books.Books
 	secrets Secrets
 	intake  Intake
 	now     func() time.Time
@@ -32,8 +34,8 @@ type Intake interface {
 }
 
 // New makes a Control.
-func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, intake Intake, now func() time.Time, changed func()) *Control {
-	return &Control{store: s, catalog: c, loader: l, secrets: secrets, intake: intake, now: now, changed: changed}
+func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, b *books.Books, secrets Secrets, intake Intake, now func() time.Time, changed func()) *Control {
+	return &Control{store: s, catalog: c, loader: l, books: b, secrets: secrets, intake: intake, now: now, changed: changed}
 }
 
 // Runs lists a customer's ended runs.

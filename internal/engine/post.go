@@ -52,22 +52,12 @@ func (b *books) same(content string) bool {
 	return b.stands != nil && (b.content == content || b.stands.Content == content)
 }
 
-// withdrawn is the content of a record that does not count any more.
-const withdrawn = "withdrawn"
-
 // content is the hash of the fields by which a posting stands.
 func (r *run) content(p *workflow.Plan) (string, error) {
 	if !r.wanted {
-		return withdrawn, nil
+		return workflow.Withdrawn, nil
 	}
-	all, some := r.results["record"].record.Fields, map[string]any{}
-	for _, f := range p.StandBy {
-		if v, ok := all[f]; ok {
-			some[f] = v
-		}
-	}
-	body, err := canonical.Encode(some)
-	return canonical.Hash(body), err
+	return p.Content(r.results["record"].record.Fields)
 }
 
 // reconsider compares the record with what it has in the books already, before anything else is looked

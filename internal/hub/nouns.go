@@ -72,7 +72,7 @@ func (r RecordID) Line(tenant TenantID, flow DeploymentID, n int64) RecordID {
 }
 
 // Lines is between which IDs those of the record's lines lie.
-func (r RecordID) Lines() (from, to RecordID) { return r + "l", r + "lz" }
+func (r RecordID) Lines() (from, to RecordID) { return r + "l", r + "lzzzzz" }
 
 const (
 	rootLength = 10 // shared by a record and those derived from it

@@ -57,6 +57,7 @@ type Client struct {
 	sessions Sessions
 	budgets  Budgets
 	now      func() time.Time
+	wait     Wait // nil: who calls is told how long to wait
 }
 
 // New makes a client. Budgets is nil where this process is the only one.
@@ -70,6 +71,13 @@ type Vars map[string]any
 // Call sends the operation and reads the answer. Before it returns Throttled or Unavailable nothing
 // has happened at the far side; after Uncertain nobody knows.
 func (c *Client) Call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
+	if c.wait != nil && op.Write == nil {
+		return c.patiently(ctx, conn, op, vars)
+	}
+	return c.call(ctx, conn, op, vars)
+}
+
+func (c *Client) call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
 	now := c.now()
 	if err := conn.breaker.allow(now); err != nil {
 		return nil, err

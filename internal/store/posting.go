@@ -286,12 +286,10 @@ func (t *Tenant) Posting(ctx context.Context, record hub.RecordID) (*Posting, er
 	return one(all(r, err, scanPosting))
 }
 
-// PostingsBetween reads a page of the lines with business dates from one to the other, included, in
-// the order of their records, after the given one.
-func (t *Tenant) PostingsBetween(ctx context.Context, from, to exact.Date, after hub.RecordID, limit int) ([]Posting, error) {
-	r, err := t.db.query(ctx, `SELECT `+postingColumns+` FROM posting WHERE tenant = ? AND record > ? AND date BETWEEN ? AND ? ORDER BY record LIMIT ?`,
-		t.id, after, from.String(), to.String(), limit)
-	return all(r, err, scanPosting)
+// Line is a posting with the id by which its far side knows it; "" where it knows it no longer, or not yet.
+type Line struct {
+	Posting
+	There string
 }
 
 // Known is a record that a flow has posted, or wants to, and how its source knows it.
@@ -306,7 +304,7 @@ func (t *Tenant) KnownBetween(ctx context.Context, d hub.DeploymentID, source hu
 	const standing = `
 		SELECT x.external_id, p.record FROM posting p JOIN xref x ON x.tenant = p.tenant AND x.record = p.entry AND x.connection = ?
 		WHERE p.tenant = ? AND p.deployment = ? AND p.date BETWEEN ? AND ? AND p.state = 'posted' AND p.reverses = '' AND NOT EXISTS (
-			SELECT 1 FROM posting b WHERE b.tenant = p.tenant AND b.record BETWEEN p.entry || 'l' AND p.entry || 'lz'
+			SELECT 1 FROM posting b WHERE b.tenant = p.tenant AND b.record BETWEEN p.entry || 'l' AND p.entry || 'lzzzzz'
 				AND b.reverses = p.record AND b.state = 'posted')`
 	r, err := t.db.query(ctx, standing, source, t.id, d, from.String(), to.String())
 	list, err := all(r, err, func(r rows, k *Known) error { return r.Scan(&k.ExternalID, &k.Line) })
@@ -335,6 +333,34 @@ func (t *Tenant) KnownBetween(ctx context.Context, d hub.DeploymentID, source hu
 	}
 	return list, nil
 }
+
+const lineColumns = postingColumns + `,
+	COALESCE((SELECT external_id FROM xref WHERE xref.tenant = posting.tenant AND xref.record = posting.record AND xref.connection = posting.connection), '')`
+
+// LinesBetween reads a page of the lines with business dates from one to the other, included, in the
+// order of their records, after the given one.
+func (t *Tenant) LinesBetween(ctx context.Context, from, to exact.Date, after hub.RecordID, limit int) ([]Line, error) {
+	r, err := t.db.query(ctx, `SELECT `+lineColumns+` FROM posting WHERE tenant = ? AND record > ? AND date BETWEEN ? AND ? ORDER BY record LIMIT ?`,
+		t.id, after, from.String(), to.String(), limit)
+	return all(r, err, scanLine)
+}
+
+// Lines reads the lines of an entry, the oldest first.
+func (t *Tenant) Lines(ctx context.Context, entry hub.RecordID) ([]Line, error) {
+	from, to := entry.Lines()
+	r, err := t.db.query(ctx, `SELECT `+lineColumns+` FROM posting WHERE tenant = ? AND record BETWEEN ? AND ? AND entry = ? ORDER BY n`, t.id, from, to, entry)
+	return all(r, err, scanLine)
+}
+
+func scanLine(r rows, l *Line) error { return scanPosting(also{r, &l.There}, &l.Posting) }
+
+// also scans one column more than who asks for them knows of.
+type also struct {
+	rows
+	last any
+}
+
+func (a also) Scan(into ...any) error { return a.rows.Scan(append(into, a.last)...) }
 
 // Tally reads a running sum.
 func (t *Tenant) Tally(ctx context.Context, name, item string) (Tally, error) {

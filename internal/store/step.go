@@ -475,14 +475,17 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 // under way there.
 func WaitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }
 
-// release makes ready what waits for records whose writes have ended, however they ended: who
-// waited looks again.
+// release makes ready what waits for records whose writes have ended, however they ended, or that were
+// found in a far side: who waited looks again.
 func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
 	ended := map[hub.TenantID][]any{}
 	var now time.Time
 	for _, st := range steps {
 		for _, w := range st.Close {
 			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(w.Connection, w.Record)), w.Ended
+		}
+		for _, l := range st.Links {
+			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(l.Connection, l.Record)), l.Updated
 		}
 	}
 	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on = ? AND state = 'waiting'`

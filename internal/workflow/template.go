@@ -195,6 +195,21 @@ func (p *Plan) LimitNamed(name string) *PlanLimit {
 	return nil
 }
 
+// Withdrawn is the content of a record that does not count any more.
+const Withdrawn = "withdrawn"
+
+// Content is the hash of the fields by which what a record has brought into the books stands.
+func (p *Plan) Content(fields map[string]any) (string, error) {
+	some := map[string]any{}
+	for _, f := range p.StandBy {
+		if v, ok := fields[f]; ok {
+			some[f] = v
+		}
+	}
+	body, err := canonical.Encode(some)
+	return canonical.Hash(body), err
+}
+
 // CompiledRule is a rule with its condition.
 type CompiledRule struct {
 	Rule

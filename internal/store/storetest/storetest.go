@@ -71,6 +71,7 @@ func Run(t *testing.T, open Opener) {
 		"a tenant's first key stays until it is wrapped anew":          firstKey,
 		"a paused flow's rows wait until it is resumed":                paused,
 		"a newer revision pauses and resumes too":                      pausedByFile,
+		"lines are read by their days, with how they are known there":  linesByDay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()

@@ -1,0 +1,186 @@
+package books
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"throughline/internal/connector"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+)
+
+// before is how long before a period's beginning an entry of it may have been approved, and not changed
+// since, for the first look. What our ledger knows and that look does not find is looked for further back.
+const before = 31
+
+// tracker reads the time tracker's entries of the period.
+func (r *reading) tracker() error {
+	kind := r.sourceKind()
+	if kind == nil {
+		return r.cannot("read", r.flow.Template.File.Trigger.Record)
+	}
+	switch {
+	case kind.Sweep != nil && kind.Sweep.Spec.Whole:
+		_, err := r.remote.List(r.ctx, r.source.Conn, kind.Sweep, time.Time{}, r.days(), r.entries)
+		if err != nil {
+			return err
+		}
+	case kind.List != nil:
+		if err := r.listed(kind, midnight(r.period.From.AddDays(-before))); err != nil {
+			return err
+		}
+	default:
+		return r.cannot("list", kind.As)
+	}
+	return r.unmet(kind)
+}
+
+func (r *reading) listed(kind *connector.Kind, since time.Time) error {
+	_, err := r.remote.List(r.ctx, r.source.Conn, kind.List, since, nil, r.entries)
+	return err
+}
+
+func midnight(d exact.Date) time.Time {
+	return time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, time.UTC)
+}
+
+func (r *reading) days() remote.Vars { return remote.Vars{"from": r.period.From, "to": r.period.To} }
+
+func (r *reading) cannot(how, what string) error {
+	return &hub.Error{Kind: hub.Invalid, Code: "connector.no_list", Message: fmt.Sprintf("The connector cannot %s a %s, so its books cannot be read.", how, what), Hint: "Add list: or sweep: to the record."}
+}
+
+// unmet looks for entries that something stands of and the first look has not found: one by one, or in
+// the whole list where the vendor reads none alone.
+func (r *reading) unmet(kind *connector.Kind) error {
+	for c := range maps.Values(r.cases) {
+		line, _ := c.stands()
+		if line == nil || c.Entry != nil || c.Broken != "" {
+			continue
+		}
+		if kind.Get == nil {
+			return r.listed(kind, time.Time{})
+		}
+		link, err := r.tenant.Link(r.ctx, c.ID, r.source.Conn.ID)
+		if err != nil {
+			return err
+		}
+		if link == nil {
+			continue
+		}
+		x, err := r.single(r.source, kind, link.ExternalID, "")
+		if err != nil {
+			return err
+		}
+		if x != nil {
+			if err := r.entry(kind, x); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reading) entries(page []any) error {
+	kind := r.sourceKind()
+	for _, x := range page {
+		if len(kind.With) > 0 {
+			id, err := kind.IDOf(x, r.source.Conn.Settings)
+			if err == nil {
+				err = r.complete(r.source, kind, id, x)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := r.entry(kind, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry keeps a record of the period, and one that something stands of, whenever it lies. Where a vendor
+// shows a record more than once, its newest form counts.
+func (r *reading) entry(kind *connector.Kind, x any) error {
+	vendor, err := kind.IDOf(x, r.source.Conn.Settings)
+	if err != nil {
+		return err
+	}
+	id, err := r.entryID(hub.RecordKey{Connection: r.source.Conn.ID, Kind: kind.Name, ID: vendor})
+	if err != nil {
+		return err
+	}
+	version, err := kind.VersionOf(x)
+	if err != nil {
+		return err
+	}
+	c := r.cases[id]
+	if c != nil && c.Entry != nil && c.Entry.Version >= version {
+		return nil
+	}
+	e, err := r.readEntry(kind, id, x)
+	if hub.AsError(err) != nil { // the record is at fault, not the reading
+		r.caseOf(id).Broken = err.Error()
+		return nil
+	}
+	if err != nil || c == nil && !r.period.Has(e.Date) {
+		return err
+	}
+	e.Vendor, e.Version = strings.Clone(vendor), version // else it would hold its whole page
+	c = r.caseOf(id)
+	for _, l := range c.Lines {
+		if l.Content == e.Content {
+			e.Content = l.Content // one text of two that are equal
+		}
+	}
+	c.Entry, c.Broken = e, ""
+	return nil
+}
+
+// entryID is our id of an entry. Nearly all were first seen in the time tracker, so that their ids
+// follow from theirs and the ledger need not be asked.
+func (r *reading) entryID(key hub.RecordKey) (hub.RecordID, error) {
+	id := hub.RecordIDFor(r.flow.Tenant, string(key.Connection), key.Kind, key.ID)
+	if c := r.cases[id]; c != nil {
+		return c.ID, nil
+	}
+	link, err := r.tenant.LinkOf(r.ctx, key.Connection, key.Kind, key.ID)
+	if err != nil || link == nil {
+		return id, err
+	}
+	return link.Record, nil
+}
+
+func (r *reading) readEntry(kind *connector.Kind, id hub.RecordID, x any) (*Entry, error) {
+	rec, err := r.canonical(r.source, r.source.Mappings[kind.As], x)
+	if err != nil {
+		return nil, err
+	}
+	rec.ID = id
+	e := &Entry{Facts: r.facts(rec.Fields)}
+	if e.Content, err = r.flow.Template.Post.Content(rec.Fields); err != nil {
+		return nil, err
+	}
+	e.Approved = r.period.Has(e.Date)
+	if when := r.flow.Template.When; when != nil && e.Approved {
+		e.Approved, err = when.TrueAt(r.flow.Place, r.vars(rec.ID, rec.Fields))
+	}
+	return e, err
+}
+
+// vars are what the trigger's condition reads, as in a run.
+func (r *reading) vars(id hub.RecordID, fields map[string]any) map[string]any {
+	vars, at := r.flow.Template.Blank(), map[string]any{}
+	for role := range r.flow.Template.File.Roles {
+		at[role] = map[string]any{}
+	}
+	view := map[string]any{"id": string(id), "at": at}
+	maps.Copy(view, fields)
+	maps.Copy(vars, r.flow.Answers)
+	vars["today"], vars["record"], vars[r.flow.Template.File.Trigger.Record] = exact.DateOf(r.began, time.UTC), view, view
+	return vars
+}
