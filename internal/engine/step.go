@@ -275,7 +275,7 @@ func (r *run) match(p *workflow.Plan) error {
 	if p.Within.D == 0 {
 		link, err := r.matched(p, res, end)
 		if err != nil || link == nil {
-			return err
+			return r.unsure(res, end, err)
 		}
 		return r.link(p.Match, res, end, *link)
 	}
@@ -284,8 +284,18 @@ func (r *run) match(p *workflow.Plan) error {
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
 		return r.link(p.Match, res, end, *link)
 	}
+	return r.unsure(res, end, err)
+}
+
+// unsure notes of which record it is not known who it is over there, so that a person can say it.
+func (r *run) unsure(res *result, end *End, err error) error {
+	if e := hub.AsError(err); e != nil && e.Code == ambiguousMatch {
+		r.about, r.sought = res.record.ID, end.Conn.ID
+	}
 	return err
 }
+
+const ambiguousMatch = "match.ambiguous"
 
 // matched is how the record is known there, or how it came to be known just now; nil where it is not.
 func (r *run) matched(p *workflow.Plan, res *result, end *End) (*store.Link, error) {

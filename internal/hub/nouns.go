@@ -17,6 +17,7 @@ type (
 	RunID        string // run_…
 	RecordID     string // rec_…
 	ExceptionID  string // exc_…
+	CauseID      string // cause_…
 )
 
 // RecordKey names a vendor's record inside one tenant: connection, kind and the vendor's id. Order
@@ -65,6 +66,11 @@ func (r RecordID) Near() (from, to RecordID) {
 // EventIDFor derives an event's ID from what makes it unique, so that a repeat has the same.
 func EventIDFor(tenant TenantID, parts ...string) EventID {
 	return EventID("evt_" + digest(string(tenant), parts...)[:26])
+}
+
+// CauseIDFor derives the ID of what many exceptions of a flow have in common.
+func CauseIDFor(d DeploymentID, parts ...string) CauseID {
+	return CauseID("cause_" + digest(string(d), parts...)[:12])
 }
 
 // OpKeyFor derives the key of a write, the same in every attempt.
