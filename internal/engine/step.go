@@ -31,7 +31,11 @@ func (r *run) step(p *workflow.Plan) error {
 	case "find":
 		return r.find(p)
 	case "match":
-		return r.apart(p.In, r.match(p))
+		err := r.match(p)
+		if r.flow.Template.Post != nil {
+			return err // nothing goes anywhere else, and what later steps miss for want of it is not the cause
+		}
+		return r.apart(p.In, err)
 	case "decide":
 		return r.decide(p)
 	case "approve":
