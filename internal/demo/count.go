@@ -138,7 +138,10 @@ func (s *Stage) repeats(far *Far) (n int, err error) {
 	for _, e := range created(far.Effects()) {
 		key := e.Marker
 		if key == "" {
-			if key, err = s.rowKey(far, e); err != nil {
+			if key, err = s.rowKey(far, e); hub.KindOf(err) == hub.NotFound {
+				continue // taken out again
+			}
+			if err != nil {
 				return n, err
 			}
 		}

@@ -344,7 +344,7 @@ func (l *ledgers) explain(o ours, n int64, project string) {
 		l.h.SecondsRefused += n - o.stands
 		n = o.stands
 	default:
-		whole := nearest(n, l.month.Round)
+		whole := nearest(n, l.Round)
 		l.h.SecondsRounded += n - whole
 		n = whole
 	}

@@ -15,7 +15,6 @@ import (
 // which the far sides keep it. It is data: demo/month.json.
 type month struct {
 	First   string // a Monday; weeks are counted from it, the one before it is week 0
-	Round   int64  // hours are rounded to so many seconds, as the customers' flows declare
 	Tracker trackerWords
 	ERP     erpWords
 	Flows   struct{ Hours, Expenses string }
@@ -26,6 +25,7 @@ type month struct {
 // story is the month of one customer.
 type story struct {
 	Customer string
+	Round    int64          // hours are rounded to so many seconds, as the customer's flow declares
 	Account  map[string]any // fields of every row that people make in its time tracker
 	Deals    []int          // of the arrivals, won before the month begins
 	Rounds   []round

@@ -4,12 +4,14 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	files "throughline/demo"
 	"throughline/internal/app"
 	"throughline/internal/demo"
+	"throughline/internal/simulator"
 )
 
 // TestTheMonthBalances lets the month pass and compares what is approved in the time tracker with what
@@ -35,13 +37,45 @@ func TestTheMonthBalances(t *testing.T) {
 	if err := stage.Month(limit); err != nil {
 		t.Fatal(err)
 	}
-	all, each, err := stage.CountHours(ctx)
-	if err != nil || !all.Good() {
-		t.Errorf("the ledgers differ: %+v, %v", each, err)
+	r, err := stage.Count(ctx)
+	if err != nil || !r.Good() || !r.Hours.Good() {
+		t.Errorf("the ledgers differ: %+v, %v", r, err)
 	}
-	t.Logf("%+v", each)
+	if r.EntriesApproved < 100 || r.SecondsPosted == 0 || r.Reversals == 0 || r.Deleted == 0 || r.ExpenseReversals == 0 || r.SecondsRefused == 0 || r.SecondsKept == 0 || r.SecondsRounded == 0 || r.Warnings == 0 {
+		t.Errorf("the month shows too little: %+v", r.Hours)
+	}
+	for _, code := range []string{"rule.hours_positive", "rule.hours_plausible", "rule.project_named", "rule.period_open", "rule.employee_active", "rule.project_open", "rule.task_open", "rule.rate_found",
+		"rule.rate_currency", "rule.amount_positive", "over.day", "over.cap", "match.ambiguous", "find.unknown", "mapping.value_unsaid", "approval.wanted", "posting.fixed", "waiting"} {
+		if !slices.Contains(r.Exceptions, code) {
+			t.Errorf("nobody had to deal with %s", code)
+		}
+	}
+	differs(t, stage)
 	stop()
 	if err := <-ran; err != nil {
 		t.Error(err)
+	}
+}
+
+// differs shows that the count sees what is not as it should be: an hour less in the ERP, and the same
+// work under a dearer kind.
+func differs(t *testing.T, stage *demo.Stage) {
+	t.Helper()
+	rows, err := stage.ERP.Rows("meridian", "time_entry")
+	if err != nil || len(rows) < 3 {
+		t.Fatal(rows, err)
+	}
+	open := slices.IndexFunc(rows, func(r simulator.Row) bool { return r.Fields["ApprovalStatus"] == "Completed" && r.Fields["LaborItem"] == "CONS-JR" })
+	if err := stage.ERP.Update("meridian", "time_entry", rows[open].ID, map[string]any{"ApprovalStatus": "Open", "LaborItem": "CONS-SR"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := stage.Count(t.Context()); err != nil || r.UnexplainedSeconds != 0 || r.UnexplainedAmount.String() == "0" {
+		t.Errorf("work at another price goes unseen: %+v, %v", r.Hours, err)
+	}
+	if err := stage.ERP.Remove("meridian", "time_entry", rows[open].ID); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := stage.Count(t.Context()); err != nil || r.UnexplainedSeconds == 0 || r.Hours.Good() {
+		t.Errorf("work that is gone goes unseen: %+v, %v", r.Hours, err)
 	}
 }
