@@ -65,7 +65,9 @@ func differs(t *testing.T, stage *demo.Stage) {
 	if err != nil || len(rows) < 3 {
 		t.Fatal(rows, err)
 	}
-	open := slices.IndexFunc(rows, func(r simulator.Row) bool { return r.Fields["ApprovalStatus"] == "Completed" && r.Fields["LaborItem"] == "CONS-JR" })
+	open := slices.IndexFunc(rows, func(r simulator.Row) bool {
+		return r.Fields["ApprovalStatus"] == "Completed" && r.Fields["LaborItem"] == "CONS-JR"
+	})
 	if err := stage.ERP.Update("meridian", "time_entry", rows[open].ID, map[string]any{"ApprovalStatus": "Open", "LaborItem": "CONS-SR"}); err != nil {
 		t.Fatal(err)
 	}
