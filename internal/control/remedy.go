@@ -12,6 +12,7 @@ import (
 	"throughline/internal/canonical"
 	"throughline/internal/engine"
 	"throughline/internal/hub"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 	"throughline/internal/workflow"
 )
@@ -272,7 +273,7 @@ func (r *resolver) field(ctx context.Context, flow *engine.Flow, name, text stri
 		return nil, "taken away", nil
 	}
 	if def.Type == "ref" {
-		return r.reference(ctx, flow.Roles[flow.Template.File.Trigger.From].Conn.ID, def.To, text)
+		return r.reference(ctx, flow.Roles[flow.Template.File.Trigger.From].Conn, def.To, text)
 	}
 	parsed, err := schema.Parse(map[string]any{name: text})
 	if err == nil && len(def.Values) > 0 && !slices.Contains(def.Values, text) {
@@ -286,7 +287,7 @@ func (r *resolver) field(ctx context.Context, flow *engine.Flow, name, text stri
 
 // reference finds the record that a person names: by our id, or by its name, number or id in any system;
 // one that we have never seen, where the flow's records come from.
-func (r *resolver) reference(ctx context.Context, in hub.ConnectionID, recordType, text string) (any, string, error) {
+func (r *resolver) reference(ctx context.Context, in *remote.Connection, recordType, text string) (any, string, error) {
 	found, err := r.t.Records(ctx, recordType, text, 20)
 	if err != nil {
 		return nil, "", err
@@ -296,7 +297,7 @@ func (r *resolver) reference(ctx context.Context, in hub.ConnectionID, recordTyp
 	}
 	switch len(found) {
 	case 1:
-		return r.refTo(ctx, in, found[0])
+		return r.refTo(ctx, in.ID, found[0])
 	case 0:
 		return r.unseen(ctx, in, recordType, text)
 	}
@@ -324,18 +325,35 @@ func (r *resolver) refTo(ctx context.Context, in hub.ConnectionID, rec store.Rec
 	return ref, rec.Label, nil
 }
 
-func (r *resolver) unseen(ctx context.Context, in hub.ConnectionID, recordType, text string) (any, string, error) {
-	link, err := r.c.far.Record(ctx, r.tenant, in, recordType, text)
+// unseen is a record that we know by its id in the flow's records alone, or that the far side has.
+func (r *resolver) unseen(ctx context.Context, in *remote.Connection, recordType, text string) (any, string, error) {
+	kind := in.Connector.KindAs(recordType)
+	if kind == nil {
+		return nil, "", &hub.Error{Kind: hub.Invalid, Code: "edit.not_there", Field: recordType, Value: text, Message: fmt.Sprintf("%s knows no %s.", in.ID, strings.ReplaceAll(recordType, "_", " ")), Hint: "Set another field."}
+	}
+	key := hub.RecordKey{Connection: in.ID, Kind: kind.Name, ID: text}
+	linked, err := r.t.Links(ctx, r.idOf(key))
 	if err != nil {
 		return nil, "", err
 	}
-	key := hub.RecordKey{Connection: in, Kind: link.Kind, ID: link.ExternalID}
-	ref := canonical.Ref{Type: recordType, ID: hub.RecordIDFor(r.tenant, string(in), link.Kind, link.ExternalID), Key: key}
-	known, err := r.t.LinkOf(ctx, in, link.Kind, link.ExternalID)
+	if len(linked) == 0 {
+		link, err := r.c.far.Record(ctx, r.tenant, in.ID, recordType, text)
+		if err != nil {
+			return nil, "", err
+		}
+		key.ID = link.ExternalID
+	}
+	ref := canonical.Ref{Type: recordType, ID: r.idOf(key), Key: key}
+	known, err := r.t.LinkOf(ctx, in.ID, key.Kind, key.ID)
 	if err == nil && known != nil {
 		ref.ID = known.Record
 	}
 	return ref, key.String(), err
+}
+
+// idOf is the id of a record that nobody has linked to another one.
+func (r *resolver) idOf(key hub.RecordKey) hub.RecordID {
+	return hub.RecordIDFor(r.tenant, string(key.Connection), key.Kind, key.ID)
 }
 
 // edits are the rows that keep what is set, one per record.
