@@ -5,6 +5,7 @@ import (
 
 	"throughline/internal/access"
 	"throughline/internal/control"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -199,5 +200,26 @@ func (a *API) flows() {
 	handle(a, "POST", "/v1/customers/{customer}/flows/{flow}/{how}", "set-flow", "Pause or resume",
 		func(ctx context.Context, by access.Principal, s *set) (struct{}, error) {
 			return struct{}{}, a.control.SetFlow(ctx, by, hub.TenantID(s.Customer), hub.DeploymentID(s.Flow), s.How)
+		})
+	type backfill struct {
+		OfCustomer
+		Flow string `path:"flow"`
+		Body struct {
+			From string `json:"from" format:"date" doc:"the first business date"`
+			To   string `json:"to" format:"date" doc:"the last one, included"`
+			Stop bool   `json:"stop,omitempty" doc:"end one that is under way"`
+		}
+	}
+	handle(a, "POST", "/v1/customers/{customer}/flows/{flow}/backfill", "backfill-flow", "Read a span of business dates again, or stop doing so",
+		func(ctx context.Context, by access.Principal, b *backfill) (struct{}, error) {
+			from, err := exact.ParseDate(b.Body.From)
+			if err != nil {
+				return struct{}{}, err
+			}
+			to, err := exact.ParseDate(b.Body.To)
+			if err != nil {
+				return struct{}{}, err
+			}
+			return struct{}{}, a.control.Backfill(ctx, by, hub.TenantID(b.Customer), hub.DeploymentID(b.Flow), from, to, b.Body.Stop)
 		})
 }

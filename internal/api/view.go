@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"throughline/internal/control"
+	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
@@ -141,6 +142,8 @@ type Flow struct {
 	Revision int64          `json:"revision"`
 	State    string         `json:"state" enum:"active,paused,removed"`
 	Spec     map[string]any `json:"spec" doc:"template, roles, parameters, values, extensions"`
+	Looks    int64          `json:"looks" doc:"how often a day it looks for changes: each time at least one of the vendor's calls"`
+	Sweeps   int64          `json:"sweeps" doc:"how often a day it looks for what was deleted"`
 	Created  time.Time      `json:"created"`
 }
 
@@ -215,7 +218,18 @@ func viewFlow(d store.Deployment) Flow {
 	if err := json.Unmarshal([]byte(d.Spec), &out.Spec); err != nil {
 		out.Spec = map[string]any{"unreadable": err.Error()}
 	}
+	out.Looks, out.Sweeps = perDay(out.Spec, "poll"), perDay(out.Spec, "sweep")
 	return out
+}
+
+// perDay is how often a schedule of the flow comes on an ordinary day.
+func perDay(spec map[string]any, name string) int64 {
+	text, _ := spec[name].(string)
+	s, err := engine.ParseSchedule(text, "UTC")
+	if err != nil {
+		return 0 // it has none
+	}
+	return s.PerDay()
 }
 
 func viewWork(w hub.Work) Work {

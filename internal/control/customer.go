@@ -49,7 +49,8 @@ type FlowSpec struct {
 	Roles      map[string]string                       `spec:"roles,required"`
 	Parameters specfile.Map[specfile.Value]            `spec:"parameters"`
 	From       string                                  `spec:"from" doc:"nothing before this day is touched" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
-	Poll       string                                  `spec:"poll" doc:"look for changes every so long: 5m; without it by webhook only"`
+	Poll       string                                  `spec:"poll" doc:"when it looks for changes: 5m, hourly, nightly, daily at 18:30, on approval; without it by webhook only"`
+	Sweep      string                                  `spec:"sweep" doc:"when it looks for what was deleted, where the vendor does not tell; hourly unless said"`
 	Values     map[string]map[string]string            `spec:"values"`
 	Extend     map[string]specfile.Map[specfile.Value] `spec:"extend"`
 	Without    []string                                `spec:"without" doc:"role/record: what this flow leaves out, because the system there cannot carry it"`
@@ -317,15 +318,19 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 	if !ok || err != nil {
 		return &hub.Error{Kind: hub.Invalid, Code: "flow.template", Field: "template", Message: fmt.Sprintf("%q names no version.", e.Value.Template), Hint: "Write it like deal-to-project@1."}
 	}
-	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll, Without: e.Value.Without,
+	spec := workflow.Spec{Template: name, Version: n, Roles: e.Value.Roles, Parameters: map[string]any{}, From: e.Value.From, Poll: e.Value.Poll, Sweep: e.Value.Sweep, Zone: p.file.Zone, Without: e.Value.Without,
 		Values: e.Value.Values, Packages: packages, Rates: p.file.Rates, Extend: e.Value.Extend}
 	for _, v := range e.Value.Parameters {
 		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {
 			return err
 		}
 	}
-	if _, err := p.c.loader.Compile(ctx, p.tenant, hub.DeploymentID(e.Key), 0, spec, p.conns); err != nil {
+	f, err := p.c.loader.Compile(ctx, p.tenant, hub.DeploymentID(e.Key), 0, spec, p.conns)
+	if err != nil {
 		return err
+	}
+	if spec.Sweep == "" && f.Sweeps() {
+		spec.Sweep = "hourly"
 	}
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -342,8 +347,10 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 	}
 	id := hub.DeploymentID(e.Key)
 	p.setup.Deployments = append(p.setup.Deployments, store.Deployment{Tenant: p.tenant, ID: id, Revision: before.Revision + 1, State: e.Value.State, Spec: string(text), Created: p.now})
-	if spec.Poll != "" {
-		p.setup.Polls = append(p.setup.Polls, hub.Work{Tenant: p.tenant, Deployment: id, Key: ingest.PollKey, Lane: hub.Normal, Due: p.now})
+	for key, schedule := range map[string]string{ingest.PollKey: spec.Poll, ingest.SweepKey: spec.Sweep} {
+		if schedule != "" {
+			p.setup.Polls = append(p.setup.Polls, hub.Work{Tenant: p.tenant, Deployment: id, Key: key, Lane: hub.Normal, Due: p.now})
+		}
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ type far struct {
 	hook    func(n int, when string) (status int, stop bool)
 	killed  chan struct{} // closed when the process has died
 	batches *batches      // takes many projects at once; nil: it does not
+	other   http.Handler  // answers instead of this one
 }
 
 // on sets what happens at each call. A call of a process that was killed may still be under way.
@@ -84,7 +85,11 @@ func (f *far) Send(ctx context.Context, method, url string, header map[string]st
 		return status, header, answer, err
 	}
 	rec := httptest.NewRecorder()
-	f.serve(rec, httptest.NewRequest(method, url, bytes.NewReader(body)))
+	if r := httptest.NewRequest(method, url, bytes.NewReader(body)); f.other != nil {
+		f.other.ServeHTTP(rec, r)
+	} else {
+		f.serve(rec, r)
+	}
 	if hook != nil {
 		if status, stop := hook(n, "after"); stop {
 			return f.stopped(status)
@@ -152,7 +157,9 @@ type house struct {
 	engine *engine.Engine
 	ingest *ingest.Ingest
 	ids    atomic.Int64
-	conns  fs.FS // connectors; those of the comparisons unless a test brings its own
+	conns  fs.FS // connectors and templates; those of the comparisons unless a test brings its own
+	forms  fs.FS
+	setup  func() store.Setup
 	commit func(n int, when string) (stop bool)
 	gather time.Duration
 }
@@ -190,7 +197,16 @@ func sub(t *testing.T, dir string) fs.FS {
 func newHouse(t *testing.T) *house { return newHouseWith(t, sub(t, "connectors")) }
 
 func newHouseWith(t *testing.T, conns fs.FS) *house {
-	h := &house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns}
+	h := &house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns, forms: sub(t, "templates")}
+	h.setup = h.comparison
+	h.open()
+	return h
+}
+
+// open makes the store, with the customer in it, and starts the process.
+func (h *house) open() {
+	h.Helper()
+	t := h.T
 	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "ledger.db"), h.clock.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -201,24 +217,22 @@ func newHouseWith(t *testing.T, conns fs.FS) *house {
 		}
 	})
 	h.store = s
-	h.apply()
+	if err := s.Apply(context.Background(), h.setup()); err != nil {
+		h.Fatal(err)
+	}
 	h.start()
-	return h
 }
 
-func (h *house) apply() {
-	h.Helper()
+// comparison is the customer of the comparisons: won deals become projects.
+func (h *house) comparison() store.Setup {
 	settings := `{"url":"http://far.example"}`
 	var conns []store.Connection
 	for _, c := range []string{"crm", "erp", "time"} {
 		conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(c), Connector: "far-" + c, Settings: settings, State: "active", Updated: h.clock.Now()})
 	}
 	spec := `{"template":"won-deal","version":1,"roles":{"crm":"crm","erp":"erp","time":"time"}}`
-	err := h.store.Apply(context.Background(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
-		Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: spec, Created: h.clock.Now()}}})
-	if err != nil {
-		h.Fatal(err)
-	}
+	return store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: spec, Created: h.clock.Now()}}}
 }
 
 func (h *house) newID(prefix string) string {
@@ -237,7 +251,7 @@ func (noSessions) Renew(context.Context, hub.TenantID, hub.ConnectionID, int64, 
 // start starts the process anew on the store that is there.
 func (h *house) start() {
 	h.Helper()
-	cat, err := catalog.Load(schemas.Files, []fs.FS{h.conns}, []fs.FS{sub(h.T, "templates")})
+	cat, err := catalog.Load(schemas.Files, []fs.FS{h.conns}, []fs.FS{h.forms})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
 	"throughline/internal/remote"
@@ -25,10 +26,40 @@ type Flow struct {
 	Roles    map[string]*End
 	Answers  map[string]any // parameters
 	Place    *workflow.Place
-	Without  []string      // "role/record": what this flow leaves out
-	Every    time.Duration // between polls; 0: by webhook only
-	From     time.Time     // nothing before this is touched
+	Without  []string // "role/record": what this flow leaves out
+	Poll     Schedule // of looking for changes; not set: by webhook only
+	Sweep    Schedule // of looking for what is gone
+	Zone     *time.Location
+	From     time.Time // nothing before this is touched
 }
+
+// FirstOpen is the first business day on which something may still change, seen from a day; ok is false
+// where the template does not say.
+func (f *Flow) FirstOpen(today exact.Date) (day exact.Date, ok bool, err error) {
+	if f.Template.Open == nil {
+		return exact.Date{}, false, nil
+	}
+	vars := map[string]any{"today": today}
+	maps.Copy(vars, f.Answers)
+	v, err := f.Template.Open.EvalAt(f.Place, vars)
+	day, ok = v.(exact.Date)
+	return day, ok, err
+}
+
+// Sweeps reports whether the flow looks for what is gone where its records come from: what it has posted
+// of them is to be taken back.
+func (f *Flow) Sweeps() bool {
+	t := f.Template.File.Trigger
+	end := f.Roles[t.From]
+	if f.Template.Post == nil || end == nil || !f.Poll.Set() {
+		return false
+	}
+	kind := end.Conn.Connector.KindAs(t.Record)
+	return kind != nil && kind.Sweep != nil
+}
+
+// Today is the business date at an instant where the customer is.
+func (f *Flow) Today(now time.Time) exact.Date { return exact.DateOf(now, f.Zone) }
 
 // Since is the instant from which a poll reads: its cursor, or the flow's beginning.
 func (f *Flow) Since(cursor string) (time.Time, error) {

@@ -1,10 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -169,9 +169,22 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 
 // schedule reads when the flow polls and from which day on.
 func (f *Flow) schedule(spec workflow.Spec) (err error) {
-	if spec.Poll != "" {
-		if f.Every, err = time.ParseDuration(strings.ReplaceAll(spec.Poll, " ", "")); err != nil {
-			return &hub.Error{Kind: hub.Invalid, Code: "flow.poll", Field: "poll", Message: fmt.Sprintf("%q is no interval.", spec.Poll), Hint: "Write it like 5m or 1h."}
+	zone := cmp.Or(spec.Zone, "UTC")
+	if f.Zone, err = time.LoadLocation(zone); err != nil {
+		return err
+	}
+	for _, look := range []struct {
+		text string
+		into *Schedule
+		name string
+	}{{spec.Poll, &f.Poll, "poll"}, {spec.Sweep, &f.Sweep, "sweep"}} {
+		if look.text == "" {
+			continue
+		}
+		if *look.into, err = ParseSchedule(look.text, zone); err != nil {
+			named := *hub.AsError(err)
+			named.Field = look.name
+			return &named
 		}
 	}
 	if spec.From != "" {

@@ -145,6 +145,9 @@ func (r *run) lineID(n int64) hub.RecordID {
 
 // post brings the record into the books.
 func (r *run) post(p *workflow.Plan) error {
+	if r.lacks(p.To) {
+		return nil
+	}
 	end := r.flow.Roles[p.To[0]]
 	n := r.books.next
 	if r.books.sending != nil {

@@ -118,7 +118,7 @@ func (r *run) tick() error {
 // input to its end.
 func (r *run) load() error {
 	r.inputs, r.results, r.vars = map[string]any{}, map[string]*result{}, r.flow.Template.Blank()
-	r.vars["today"] = exact.DateOf(r.started, time.UTC)
+	r.vars["today"] = r.flow.Today(r.started)
 	for name, v := range r.flow.Answers {
 		r.vars[name] = v
 	}
@@ -553,6 +553,11 @@ func (r *run) valueOf(field string) string {
 
 // nameOf is what people call a referenced record.
 func (r *run) nameOf(ref canonical.Ref) string {
+	for _, seen := range r.seen {
+		if seen.ID == ref.ID && seen.Label != "" {
+			return strings.ReplaceAll(ref.Type, "_", " ") + " " + seen.Label
+		}
+	}
 	if known, err := r.tenant.Record(r.ctx, ref.ID); err == nil && known != nil && known.Label != "" { // only a name: without it, the id does
 		return strings.ReplaceAll(ref.Type, "_", " ") + " " + known.Label
 	}

@@ -96,7 +96,7 @@ func (r *run) readRef(p *workflow.Plan) error {
 		}
 		return err
 	}
-	name := fmt.Sprintf("read/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, ref.ID)
+	name := fmt.Sprintf("read/%s/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.In, p.Name, ref.ID)
 	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.readIn(p, ref) })
 	if err == nil {
 		r.keep(p.Read, shared.(*result).own())
@@ -121,9 +121,12 @@ func (r *run) readIn(p *workflow.Plan, ref canonical.Ref) (*result, error) {
 		return r.readAt(end, p, ref.Key)
 	}
 	end := r.flow.Roles[p.In]
-	link, err := r.tenant.Link(r.ctx, ref.ID, end.Conn.ID)
-	if err != nil {
-		return nil, err
+	link := r.linked(end, ref.ID)
+	if link == nil {
+		var err error
+		if link, err = r.tenant.Link(r.ctx, ref.ID, end.Conn.ID); err != nil {
+			return nil, err
+		}
 	}
 	if link == nil {
 		return nil, &mapping.Missing{Ref: ref, Connection: end.Conn.ID}
@@ -274,12 +277,12 @@ func (r *run) match(p *workflow.Plan) error {
 		if err != nil || link == nil {
 			return r.unsure(res, end, err)
 		}
-		return r.linked(p.Match, res, end, *link)
+		return r.link(p.Match, res, end, *link)
 	}
 	name := fmt.Sprintf("match/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, res.record.ID)
 	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.matched(p, res, end) })
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
-		return r.linked(p.Match, res, end, *link)
+		return r.link(p.Match, res, end, *link)
 	}
 	return r.unsure(res, end, err)
 }
@@ -336,8 +339,18 @@ func hasAll(rec canonical.Record, key []string) bool {
 	return true
 }
 
-// linked makes a known link part of the result.
-func (r *run) linked(name string, res *result, end *End, l store.Link) error {
+// linked is how this run knows a record in a far side; nil where it does not.
+func (r *run) linked(end *End, id hub.RecordID) *store.Link {
+	for _, res := range r.results {
+		if l, ok := res.links[end.Role]; ok && res.record.ID == id && l.ExternalID != "" {
+			return &l
+		}
+	}
+	return nil
+}
+
+// link makes a known link part of the result.
+func (r *run) link(name string, res *result, end *End, l store.Link) error {
 	res.links[end.Role] = l
 	r.keep(name, res)
 	return nil

@@ -246,22 +246,16 @@ func (r *run) contrary(p *workflow.Plan, line *store.Posting, id hub.RecordID) (
 		}
 	}
 	delete(out, "number")
-	if first, ok := r.firstOpen(); ok {
+	first, ok, err := r.flow.FirstOpen(r.flow.Today(r.started))
+	if err != nil {
+		return canonical.Record{}, err
+	}
+	if ok {
 		if d, is := out["date"].(exact.Date); is && d.Compare(first) < 0 {
 			out["date"] = first
 		}
 	}
 	return schema.Normalise(canonical.Record{ID: id, Type: p.BackAs, Fields: out})
-}
-
-// firstOpen is the first business day on which something may still change.
-func (r *run) firstOpen() (exact.Date, bool) {
-	if r.flow.Template.Open == nil {
-		return exact.Date{}, false
-	}
-	v, err := r.flow.Template.Open.EvalAt(r.flow.Place, r.vars)
-	d, ok := v.(exact.Date)
-	return d, ok && err == nil
 }
 
 // decided does what a person has chosen for a line that cannot be taken back by itself, or asks.

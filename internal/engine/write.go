@@ -140,10 +140,8 @@ func (r *run) linkIn(end *End, res *result) (*store.Link, error) {
 
 func (r *run) resolve(end *End) mapping.Resolve {
 	return func(ref canonical.Ref) (string, bool, error) {
-		for _, res := range r.results {
-			if l, ok := res.links[end.Role]; ok && res.record.ID == ref.ID && l.ExternalID != "" {
-				return l.ExternalID, true, nil
-			}
+		if l := r.linked(end, ref.ID); l != nil {
+			return l.ExternalID, true, nil
 		}
 		link, err := r.tenant.Link(r.ctx, ref.ID, end.Conn.ID)
 		if err != nil || link == nil {

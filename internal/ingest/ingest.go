@@ -6,11 +6,9 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/crashpoint"
 	"throughline/internal/engine"
@@ -130,77 +128,4 @@ func (in *Ingest) flows(ctx context.Context, tenant hub.TenantID) ([]*engine.Flo
 	in.triggers[tenant] = list
 	in.mu.Unlock()
 	return list, nil
-}
-
-// PollKey is the key of the row of work that polls for a flow.
-const PollKey = "poll"
-
-// Tick polls for a flow: reads what changed since the cursor, page by page, and stores the events,
-// the cursor and the next tick in one transaction (R5).
-func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
-	t := f.Template.File.Trigger
-	end := f.Roles[t.From]
-	kind := end.Conn.Connector.KindAs(t.Record)
-	if kind == nil || kind.List == nil {
-		return store.Step{}, &hub.Error{Kind: hub.Invalid, Code: "connector.no_list", Message: fmt.Sprintf("The connector cannot list a %s.", t.Record), Hint: "Let the flow run by webhook."}
-	}
-	value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
-	if err != nil {
-		return store.Step{}, err
-	}
-	since, err := f.Since(value)
-	if err != nil {
-		return store.Step{}, err
-	}
-	newest, err := in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error { return in.keep(ctx, f, end, kind, w.Tenant, page) })
-	if err != nil {
-		return store.Step{}, err
-	}
-	now := in.now()
-	w.State, w.Due, w.Attempts, w.Reason, w.Revision = hub.Later, now.Add(f.Every), 0, "", 0
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: &store.Defer{Work: w}}, nil
-}
-
-// keep stores a page as events before the next one is read, so that a long list takes no more memory
-// than a short one. A page that is read again is known by its events' ids.
-func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, tenant hub.TenantID, page []any) error {
-	list := make([]store.Arrival, len(page))
-	for i, x := range page {
-		a, err := in.found(end, kind, x)
-		if err != nil {
-			return err
-		}
-		if list[i], err = in.arrival(tenant, end.Conn.ID, a, []*engine.Flow{f}, "poll", hub.Normal); err != nil {
-			return err
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	if _, err := in.journal.Accept(ctx, list...); err != nil {
-		return fmt.Errorf("store what was read: %w", err)
-	}
-	in.wake()
-	return nil
-}
-
-// found is an event that a poll makes of a record: repeats are told by version or content.
-func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
-	id, err := kind.IDOf(x, end.Conn.Settings)
-	if err != nil {
-		return connector.Arrived{}, err
-	}
-	version, err := kind.VersionOf(x)
-	if err != nil {
-		return connector.Arrived{}, err
-	}
-	body, err := exact.AppendJSON(nil, x)
-	if err != nil {
-		return connector.Arrived{}, err
-	}
-	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + canonical.Hash(body)}
-	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
-		a.Payload = x // nothing is missing from it: no second read
-	}
-	return a, nil
 }

@@ -294,6 +294,48 @@ func (t *Tenant) PostingsBetween(ctx context.Context, from, to exact.Date, after
 	return all(r, err, scanPosting)
 }
 
+// Known is a record that a flow has posted, or wants to, and how its source knows it.
+type Known struct {
+	ExternalID string
+	Line       hub.RecordID // the line that stands; empty: none does yet
+}
+
+// KnownBetween lists what a flow has standing in the books, or waiting or parked on the way there, of
+// records with business dates from one to the other, included.
+func (t *Tenant) KnownBetween(ctx context.Context, d hub.DeploymentID, source hub.ConnectionID, kind string, from, to exact.Date) ([]Known, error) {
+	const standing = `
+		SELECT x.external_id, p.record FROM posting p JOIN xref x ON x.tenant = p.tenant AND x.record = p.entry AND x.connection = ?
+		WHERE p.tenant = ? AND p.deployment = ? AND p.date BETWEEN ? AND ? AND p.state = 'posted' AND p.reverses = '' AND NOT EXISTS (
+			SELECT 1 FROM posting b WHERE b.tenant = p.tenant AND b.record BETWEEN substr(p.record, 1, 14) AND substr(p.record, 1, 14) || 'zzzzzzzzzzzzzzzz'
+				AND b.reverses = p.record AND b.state = 'posted')`
+	r, err := t.db.query(ctx, standing, source, t.id, d, from.String(), to.String())
+	list, err := all(r, err, func(r rows, k *Known) error { return r.Scan(&k.ExternalID, &k.Line) })
+	if err != nil {
+		return nil, err
+	}
+	prefix := string(source) + "/" + kind + "/"
+	const held = `
+		SELECT SUBSTR(w.record_key, ?), r.fields FROM work w JOIN xref x ON x.tenant = w.tenant AND x.connection = ? AND x.kind = ? AND x.external_id = SUBSTR(w.record_key, ?)
+		JOIN record r ON r.tenant = x.tenant AND r.id = x.record
+		WHERE w.tenant = ? AND w.deployment = ? AND w.state IN ('parked', 'waiting') AND w.record_key LIKE ?`
+	type row struct{ id, fields string }
+	r, err = t.db.query(ctx, held, len(prefix)+1, source, kind, len(prefix)+1, t.id, d, prefix+"%")
+	rows, err := all(r, err, func(r rows, v *row) error { return r.Scan(&v.id, &v.fields) })
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range rows {
+		var dated struct{ Date string }
+		if err := json.Unmarshal([]byte(v.fields), &dated); err != nil {
+			return nil, fmt.Errorf("read the date of %s%s: %w", prefix, v.id, err)
+		}
+		if dated.Date >= from.String() && dated.Date <= to.String() {
+			list = append(list, Known{ExternalID: v.id})
+		}
+	}
+	return list, nil
+}
+
 // Tally reads a running sum.
 func (t *Tenant) Tally(ctx context.Context, name, item string) (Tally, error) {
 	r, err := t.db.query(ctx, `SELECT seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`, t.id, name, item)

@@ -16,5 +16,7 @@ type Spec struct {
 	Rates      *Rates                                  `json:"rates,omitempty"`
 	Extend     map[string]specfile.Map[specfile.Value] `json:"extend,omitempty"`
 	Without    []string                                `json:"without,omitempty"` // "time/account": records that a role's system goes without
-	Poll       string                                  `json:"poll,omitempty"`    // every so long; "" = by webhook only
+	Poll       string                                  `json:"poll,omitempty"`    // when it looks for changes; "" = by webhook only
+	Sweep      string                                  `json:"sweep,omitempty"`   // when it looks for what is gone
+	Zone       string                                  `json:"zone,omitempty"`    // of the customer's business dates and schedules
 }

@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"throughline/internal/engine"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/mapping"
+	"throughline/internal/store"
+)
+
+// BackfillKey is the key of the row of work that reads a span of business dates again.
+func BackfillKey(from, to exact.Date) string { return backfillKey + from.String() + "/" + to.String() }
+
+// Stopped is the cursor of a backfill that a person has stopped.
+const Stopped = "stopped"
+
+// backfill reads what changed since the span's first day, keeps what lies in the span, and rests. What
+// was read before is known by its events, so that one that was stopped or killed goes on where it was
+// without doing anything twice.
+func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	first, last, _ := strings.Cut(strings.TrimPrefix(w.Key, backfillKey), "/")
+	from, err := exact.ParseDate(first)
+	if err != nil {
+		return store.Step{}, err
+	}
+	to, err := exact.ParseDate(last)
+	if err != nil {
+		return store.Step{}, err
+	}
+	end, kind, err := trigger(f)
+	if err != nil {
+		return store.Step{}, err
+	}
+	since := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, f.Zone)
+	read := 0
+	_, err = in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error {
+		value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
+		if err != nil {
+			return err
+		}
+		if value == Stopped {
+			return errStopped
+		}
+		inside := between(f, end, page, from, to)
+		read += len(inside)
+		return in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+	})
+	now := in.now()
+	value := fmt.Sprintf("read %d", read)
+	if errors.Is(err, errStopped) {
+		value, err = Stopped, nil
+	}
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: value, Updated: now}, Defer: next(w, engine.Schedule{}, now)}, err
+}
+
+var errStopped = errors.New("stopped by a person")
+
+// between keeps the records whose business date lies in a span. What cannot be read is kept: its run
+// tells a person what is wrong with it.
+func between(f *engine.Flow, end *engine.End, page []any, from, to exact.Date) []any {
+	m := end.Mappings[f.Template.File.Trigger.Record]
+	c := mapping.Context{Tenant: f.Tenant, Connection: end.Conn.ID, Settings: end.Conn.Settings, Kinds: end.Conn.Connector.KindAs, Values: end.Values}
+	var out []any
+	for _, x := range page {
+		rec, err := m.Read(c, x)
+		if d, ok := rec.Fields["date"].(exact.Date); err == nil && ok && (d.Compare(from) < 0 || d.Compare(to) > 0) {
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}

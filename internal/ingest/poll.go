@@ -1,0 +1,140 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"throughline/internal/canonical"
+	"throughline/internal/connector"
+	"throughline/internal/engine"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/store"
+)
+
+// The keys of the rows of work that tick by themselves.
+const (
+	PollKey     = "poll"      // looks for changes
+	SweepKey    = "sweep"     // looks for what is gone
+	backfillKey = "backfill/" // and from, "/", to: reads a span of business dates again
+)
+
+// Tick does what is due for a flow, and says when it is due again.
+func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	switch {
+	case w.Key == SweepKey:
+		return in.sweep(ctx, f, w)
+	case strings.HasPrefix(w.Key, backfillKey):
+		return in.backfill(ctx, f, w)
+	}
+	return in.poll(ctx, f, w)
+}
+
+// next is the row's next turn; without a schedule it rests.
+func next(w hub.Work, s engine.Schedule, now time.Time) *store.Defer {
+	w.Attempts, w.Reason, w.Revision = 0, "", 0
+	w.State, w.Due = hub.Idle, now
+	if s.Set() {
+		w.State, w.Due = hub.Later, s.Next(now)
+	}
+	return &store.Defer{Work: w}
+}
+
+// trigger is where the records come from that start a flow's runs.
+func trigger(f *engine.Flow) (*engine.End, *connector.Kind, error) {
+	t := f.Template.File.Trigger
+	end := f.Roles[t.From]
+	kind := end.Conn.Connector.KindAs(t.Record)
+	if kind == nil || kind.List == nil {
+		return nil, nil, &hub.Error{Kind: hub.Invalid, Code: "connector.no_list", Message: fmt.Sprintf("The connector cannot list a %s.", t.Record), Hint: "Let the flow run by webhook."}
+	}
+	return end, kind, nil
+}
+
+// CanList refuses a flow whose records come by webhook only.
+func CanList(f *engine.Flow) error {
+	_, _, err := trigger(f)
+	return err
+}
+
+// poll reads what changed since the cursor, page by page, and what the vendor says was deleted; the
+// cursor moves with the next turn, in one transaction (R5).
+func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	end, kind, err := trigger(f)
+	if err != nil {
+		return store.Step{}, err
+	}
+	value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
+	if err != nil {
+		return store.Step{}, err
+	}
+	since, err := f.Since(value)
+	if err != nil {
+		return store.Step{}, err
+	}
+	newest, err := in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error { return in.keep(ctx, f, end, kind, "poll", hub.Normal, page) })
+	if err != nil {
+		return store.Step{}, err
+	}
+	if kind.Deleted != nil && f.Template.Post != nil {
+		at, err := in.remote.List(ctx, end.Conn, kind.Deleted, since, nil, func(page []any) error { return in.deleted(ctx, f, end, kind, page) })
+		if err != nil {
+			return store.Step{}, err
+		}
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	now := in.now()
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: next(w, f.Poll, now)}, nil
+}
+
+// keep stores a page as events before the next one is read, so that a long list takes no more memory
+// than a short one. A page that is read again is known by its events' ids.
+func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []any) error {
+	list := make([]store.Arrival, len(page))
+	for i, x := range page {
+		a, err := in.found(end, kind, x)
+		if err != nil {
+			return err
+		}
+		if list[i], err = in.arrival(f.Tenant, end.Conn.ID, a, []*engine.Flow{f}, source, lane); err != nil {
+			return err
+		}
+	}
+	return in.put(ctx, list)
+}
+
+func (in *Ingest) put(ctx context.Context, list []store.Arrival) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := in.journal.Accept(ctx, list...); err != nil {
+		return fmt.Errorf("store what was read: %w", err)
+	}
+	in.wake()
+	return nil
+}
+
+// found is an event that a poll makes of a record: repeats are told by version or content.
+func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
+	id, err := kind.IDOf(x, end.Conn.Settings)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	version, err := kind.VersionOf(x)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	body, err := exact.AppendJSON(nil, x)
+	if err != nil {
+		return connector.Arrived{}, err
+	}
+	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + canonical.Hash(body)}
+	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
+		a.Payload = x // nothing is missing from it: no second read
+	}
+	return a, nil
+}

@@ -1,0 +1,115 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"throughline/internal/connector"
+	"throughline/internal/engine"
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/remote"
+	"throughline/internal/store"
+)
+
+// ahead is how far behind today entries may lie that are looked for: people log leave in advance.
+const ahead = 92
+
+// sweep compares what is there between two business dates with what the ledger has of them, and tells
+// the flow of each record that is gone: many vendors report no deletes.
+func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	done := store.Step{Defer: next(w, f.Sweep, in.now())}
+	end, kind, err := trigger(f)
+	if err != nil {
+		return store.Step{}, err
+	}
+	from, to, err := span(f, f.Today(in.now()))
+	if err != nil || kind.Sweep == nil {
+		return done, err
+	}
+	known, err := in.store.Tenant(w.Tenant).KnownBetween(ctx, f.ID, end.Conn.ID, kind.Name, from, to)
+	if err != nil || len(known) == 0 {
+		return done, err
+	}
+	there := map[string]bool{}
+	_, err = in.remote.List(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []any) error {
+		for _, x := range page {
+			id, err := kind.IDOf(x, end.Conn.Settings)
+			if err != nil {
+				return err
+			}
+			there[id] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Step{}, err
+	}
+	var gone []store.Arrival
+	for _, k := range known {
+		if there[k.ExternalID] {
+			continue
+		}
+		if still, err := in.still(ctx, end, kind, k.ExternalID); err != nil {
+			return store.Step{}, err
+		} else if !still {
+			gone = append(gone, in.gone(f, end, kind, k.ExternalID, string(k.Line)))
+		}
+	}
+	return done, in.put(ctx, gone)
+}
+
+// span are the business dates that are looked through.
+func span(f *engine.Flow, today exact.Date) (from, to exact.Date, err error) {
+	from, ok, err := f.FirstOpen(today)
+	if !ok {
+		from = today.AddDays(-62)
+	}
+	if begin := exact.DateOf(f.From, f.Zone); !f.From.IsZero() && from.Compare(begin) < 0 {
+		from = begin
+	}
+	return from, today.AddDays(ahead), err
+}
+
+// still asks the vendor for one record that the sweep has not shown: it may have been moved to a day
+// outside of the span meanwhile.
+func (in *Ingest) still(ctx context.Context, end *engine.End, kind *connector.Kind, id string) (bool, error) {
+	if kind.Get == nil {
+		return false, nil
+	}
+	answer, err := in.remote.Call(ctx, end.Conn, kind.Get, remote.Vars{"id": id})
+	if hub.KindOf(err) == hub.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look whether %s is gone: %w", id, err)
+	}
+	return answer.Result != nil, nil
+}
+
+// deleted tells the flow of records that the vendor says were deleted, as far as they are known.
+func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, page []any) error {
+	var list []store.Arrival
+	for _, x := range page {
+		id, err := kind.GoneOf(x, end.Conn.Settings)
+		if err != nil {
+			return err
+		}
+		link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
+		if err != nil {
+			return err
+		}
+		if link != nil {
+			list = append(list, in.gone(f, end, kind, id, "deleted"))
+		}
+	}
+	return in.put(ctx, list)
+}
+
+// gone is the event that a record is there no longer. It is one event, however often it is seen to be
+// gone; what was posted since makes it another.
+func (in *Ingest) gone(f *engine.Flow, end *engine.End, kind *connector.Kind, id, since string) store.Arrival {
+	e := hub.Event{ID: hub.EventIDFor(f.Tenant, string(end.Conn.ID), kind.Name, id, "gone", since), Tenant: f.Tenant, Key: hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id},
+		Source: "poll", Gone: true, Received: in.now()}
+	return store.Arrival{Event: e, Deployments: []hub.DeploymentID{f.ID}, Lane: hub.Normal, RunID: func() hub.RunID { return hub.RunID(in.newID("run")) }}
+}
