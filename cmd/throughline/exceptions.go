@@ -49,7 +49,7 @@ func (c *exceptionsCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return show(c.JSON, out.Items, "CAUSE\tFLOW\tRECORDS\tHOURS\tMONEY\tSINCE\tWHAT IS WRONG\tWHAT TO DO", func(v api.Cause) string {
-		return strings.Join([]string{v.ID, v.Flow, fmt.Sprint(v.Count), hours(v.Seconds), money(v.Amounts), since(v.Oldest), v.Message, v.Hint}, "\t")
+		return strings.Join([]string{v.ID, v.Flow, fmt.Sprint(v.Count), worked(v.Seconds), money(v.Amounts), since(v.Oldest), v.Message, v.Hint}, "\t")
 	})
 }
 
@@ -57,7 +57,7 @@ func (c *exceptionsCmd) path() string {
 	return fmt.Sprintf("/v1/customers/%s/exceptions", url.PathEscape(c.Customer))
 }
 
-func hours(seconds int64) string {
+func worked(seconds int64) string {
 	if seconds == 0 {
 		return "-"
 	}
@@ -212,7 +212,7 @@ func (c *resolveCmd) told(r api.Resolved, end string) error {
 	for _, s := range r.Does {
 		fmt.Println(s)
 	}
-	fmt.Printf("%d records, %s hours, %s. %s\n", r.Count, hours(r.Seconds), money(r.Amounts), end)
+	fmt.Printf("%d records, %s hours, %s. %s\n", r.Count, worked(r.Seconds), money(r.Amounts), end)
 	return nil
 }
 
