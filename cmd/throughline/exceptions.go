@@ -48,8 +48,8 @@ func (c *exceptionsCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", fmt.Sprintf("%s/causes?flow=%s&limit=%d", c.path(), url.QueryEscape(c.Flow), c.Limit), "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "CAUSE\tFLOW\tRECORDS\tHOURS\tMONEY\tSINCE\tWHAT IS WRONG\tWHAT TO DO", func(v api.Cause) string {
-		return strings.Join([]string{v.ID, v.Flow, fmt.Sprint(v.Count), worked(v.Seconds), money(v.Amounts), since(v.Oldest), v.Message, v.Hint}, "\t")
+	return show(c.JSON, out.Items, "CAUSE\tFLOW\tRECORDS\tHOURS\tMONEY\tSINCE\tVALUE\tWHAT IS WRONG\tWHAT TO DO", func(v api.Cause) string {
+		return strings.Join([]string{v.ID, v.Flow, fmt.Sprint(v.Count), worked(v.Seconds), money(v.Amounts), since(v.Oldest), cmp.Or(v.Value, "-"), v.Message, v.Hint}, "\t")
 	})
 }
 

@@ -288,3 +288,29 @@ func linking(b *bench) {
 		b.Errorf("released %d, and %d of the flow itself, %v", n, own, err)
 	}
 }
+
+// chooses answers for a line of the books; opened again, nobody has answered.
+func chooses(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	e := b.parkAs(store.Exception{Class: "blocked_by_rule", Code: "posting.fixed", About: "rec_line"})
+	t := b.store.Tenant("t1")
+	decided := func(want string) {
+		b.Helper()
+		got, err := t.Decision(b.ctx, e.Deployment, e.Key, "rec_line")
+		b.must(err)
+		if got != want {
+			b.Errorf("decided is %q, want %q", got, want)
+		}
+	}
+	decided("")
+	_, err := t.Resolve(b.ctx, []store.Member{e}, store.Resolution{State: "next_invoice", Retry: true, First: true}, b.by("exception.next_invoice"))
+	b.must(err)
+	decided("next_invoice")
+	b.finish(b.one(), hub.Written)
+	_, err = t.Reopen(b.ctx, []store.Member{e}, b.by("exception.reopen"))
+	b.must(err)
+	decided("")
+	if open := b.causes(); len(open) != 1 || open[0].Code != "posting.fixed" {
+		b.Errorf("open is %+v", open)
+	}
+}

@@ -76,6 +76,7 @@ func Run(t *testing.T, open Opener) {
 		"who is held up later is not of an action":                     cameLater,
 		"what is ignored stays until its day, or is opened again":      ignores,
 		"a cause is gone when nobody is held up by it":                 mendsItself,
+		"a choice is answered until it is opened again":                chooses,
 		"an edit stands beside what came until it is ended":            editing,
 		"a person says who a record is over there":                     linking,
 	} {
