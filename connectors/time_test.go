@@ -168,6 +168,46 @@ func TestWorkIsRead(t *testing.T) {
 	}
 }
 
+// Redmine's search finds an address inside others, and in names.
+func TestAPersonIsFoundByTheWholeAddress(t *testing.T) {
+	s := system(t, "redmine")
+	body := `{"users":[{"id":8,"mail":"mariana@n.example"},{"id":5,"mail":"Ana@N.example"},{"id":9,"lastname":"ana@n.example"}]}`
+	vars := map[string]any{"settings": defaults(s), "value": "ana@n.example"}
+	a, err := s.Connector.Read(s.Connector.KindAs("employee").Find["email"], vars, 200, http.Header{}, []byte(body), time.Now())
+	if err != nil || len(a.Items()) != 1 || a.Items()[0].(map[string]any)["mail"] != "Ana@N.example" {
+		t.Errorf("found %v, %v", a, err)
+	}
+}
+
+// A line of Tryton's changes with its invoice, which does not touch it.
+func TestALineIsAsNewAsItsInvoice(t *testing.T) {
+	kind := system(t, "tryton").Connector.KindAs("time_entry")
+	for name, c := range map[string]struct {
+		x    map[string]any
+		want string
+	}{
+		"never written":               {map[string]any{"create_date": "2026-03-02T10:00:00.000001Z"}, "2026-03-02T10:00:00.000001Z"},
+		"on no invoice":               {map[string]any{"create_date": "2026-03-02T10:00:00.000001Z", "write_date": "2026-03-03T10:00:00.000001Z", "invoice_line.": nil}, "2026-03-03T10:00:00.000001Z"},
+		"on an invoice posted after":  {line("2026-03-03T10:00:00.000001Z", "2026-03-03T10:00:00.000002Z"), "2026-03-03T10:00:00.000002Z"},
+		"on an invoice never written": {line("2026-03-03T10:00:00.000001Z", nil), "2026-03-03T10:00:00.000001Z"},
+		"written after its invoice":   {line("2026-03-04T10:00:00.000001Z", "2026-03-03T10:00:00.000002Z"), "2026-03-04T10:00:00.000001Z"},
+	} {
+		version, err := kind.VersionOf(c.x)
+		if err != nil || version != instantAt(c.want).UnixMicro() {
+			t.Errorf("%s: version %d, %v", name, version, err)
+		}
+		at, err := kind.List.ChangedAt(c.x)
+		if err != nil || !at.Equal(instantAt(c.want)) {
+			t.Errorf("%s: changed at %s, %v", name, at, err)
+		}
+	}
+}
+
+func line(written string, invoiceWritten any) map[string]any {
+	return map[string]any{"create_date": "2026-03-02T10:00:00.000001Z", "write_date": written,
+		"invoice_line.": map[string]any{"id": 4, "invoice.": map[string]any{"id": 3, "write_date": invoiceWritten}}}
+}
+
 func TestWorkThatCannotBeReadNamesTheField(t *testing.T) {
 	for _, c := range []struct{ name, system, record, body, field, says string }{
 		{"an unknown currency", "clockify", "time_entry", request("Europe/Berlin", "2026-11-16T09:00:00Z", "2026-11-16T10:00:00Z", "PT1H", `,"hourlyRate":{"amount":1,"currency":"XXQ"}`), "rate", "ISO 4217"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -14,6 +15,8 @@ type flowsCmd struct {
 	List   flowsListCmd   `cmd:"" help:"List a customer's flows."`
 	Pause  flowsPauseCmd  `cmd:"" help:"Keep what arrives, begin nothing."`
 	Resume flowsResumeCmd `cmd:"" help:"Go on with what waits."`
+
+	Backfill flowsBackfillCmd `cmd:"" help:"Read a span of business dates again."`
 }
 
 type flowsListCmd struct {
@@ -26,8 +29,8 @@ func (c *flowsListCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", fmt.Sprintf("/v1/customers/%s/flows", url.PathEscape(c.Customer)), "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "FLOW\tREVISION\tSTATE\tTEMPLATE", func(f api.Flow) string {
-		return fmt.Sprintf("%s\t%d\t%s\t%v@%v", f.ID, f.Revision, f.State, f.Spec["template"], f.Spec["version"])
+	return show(c.JSON, out.Items, "FLOW\tREVISION\tSTATE\tTEMPLATE\tLOOKS A DAY\tSWEEPS A DAY", func(f api.Flow) string {
+		return fmt.Sprintf("%s\t%d\t%s\t%v@%v\t%d\t%d", f.ID, f.Revision, f.State, f.Spec["template"], f.Spec["version"], f.Looks, f.Sweeps)
 	})
 }
 
@@ -50,6 +53,22 @@ func (c *flowsPauseCmd) Run(ctx context.Context) error { return c.set(ctx, contr
 type flowsResumeCmd struct{ oneFlow }
 
 func (c *flowsResumeCmd) Run(ctx context.Context) error { return c.set(ctx, control.Resume) }
+
+type flowsBackfillCmd struct {
+	oneFlow
+	From string `required:"" help:"The first day, such as 2026-10-01."`
+	To   string `required:"" help:"The last day, included."`
+	Stop bool   `help:"End one that is under way; begun again, it does nothing twice."`
+}
+
+func (c *flowsBackfillCmd) Run(ctx context.Context) error {
+	path := fmt.Sprintf("/v1/customers/%s/flows/%s/backfill", url.PathEscape(c.Customer), url.PathEscape(c.Flow))
+	body, err := json.Marshal(map[string]any{"from": c.From, "to": c.To, "stop": c.Stop})
+	if err != nil {
+		return err
+	}
+	return c.client().Do(ctx, "POST", path, "application/json", body, &struct{}{})
+}
 
 type waitingCmd struct {
 	server

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"throughline/internal/catalog"
 	"throughline/internal/connector"
 	"throughline/internal/egress"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
 	"throughline/internal/remote"
@@ -22,7 +25,7 @@ type tryCmd struct {
 	Operation   string            `arg:"" help:"The call: whoami, client.list, deal.get …"`
 	Set         map[string]string `help:"A setting: name=value."`
 	Secret      map[string]string `help:"A secret, by where it stands: name=env:NAME or name=file:PATH."`
-	Var         map[string]string `help:"What the call reads: id=7, value=…, marker=…, since=2026-03-01T00:00:00Z."`
+	Var         map[string]string `help:"What the call reads: id=7, value=…, marker=…, since=2026-03-01T00:00:00Z, from=2026-03-01."`
 	Field       map[string]string `help:"A field of the canonical record that is written: name=Alder; a reference by its id over there."`
 	Write       bool              `help:"Yes, change something over there."`
 	Allow       []string          `help:"Private networks that may be called, such as 127.0.0.1/32." env:"THROUGHLINE_ALLOW"`
@@ -47,11 +50,36 @@ func (c *tryCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.before(ctx, op); err != nil {
+		return hinted(err)
+	}
 	answer, err := t.client.Call(ctx, t.conn, op, t.vars)
 	if err != nil {
 		return hinted(err)
 	}
 	return t.tell(ctx, op, answer)
+}
+
+// before makes the reads that come before a write.
+func (t *attempt) before(ctx context.Context, op *connector.Op) error {
+	with := op.With
+	if t.kind != nil {
+		for _, f := range append(slices.Collect(maps.Values(t.kind.Actions)), t.kind.Follow(op.Name)) {
+			if f != nil && f.Op == op {
+				with = f.With
+			}
+		}
+	}
+	found := map[string]any{}
+	for _, w := range with {
+		answer, err := t.client.Call(ctx, t.conn, w.Op, t.vars)
+		if err != nil {
+			return err
+		}
+		found[w.Name] = answer.Result
+	}
+	t.vars["found"] = found
+	return nil
 }
 
 // hinted says in the words of this command what to do about an error that a service's operator would
@@ -97,7 +125,8 @@ func (c *tryCmd) prepare(system *catalog.System, set *canonical.Set) (*attempt, 
 		return nil, err
 	}
 	t.conn = &remote.Connection{Tenant: "try", ID: "try", Connector: system.Connector, Settings: settings, Secret: secrets}
-	t.client = remote.New(&shownCalls{egress.New(egress.Options{Vouched: vouched}), os.Stdout, secrets}, &memory{}, nil, time.Now)
+	shown := &shownCalls{way: egress.New(egress.Options{Vouched: vouched}), out: os.Stdout, secrets: secrets}
+	t.client = remote.New(shown, &memory{calls: shown}, nil, time.Now)
 	return t, t.variables(set)
 }
 
@@ -199,13 +228,37 @@ func (t *attempt) variables(set *canonical.Set) error {
 		}
 	}
 	t.vars["since"] = since
-	if t.kind != nil && t.kind.List != nil && t.cmd.Operation == t.kind.List.Name {
-		t.vars["page"] = t.kind.List.Pager().Vars()
+	for _, name := range []string{"from", "to"} {
+		text, given := t.cmd.Var[name]
+		if !given {
+			continue
+		}
+		d, err := exact.ParseDate(text)
+		if err != nil {
+			return &hub.Error{Kind: hub.Invalid, Code: "try.date", Field: name, Message: fmt.Sprintf("%q is no date.", text), Hint: "Write it like 2026-03-01."}
+		}
+		t.vars[name] = d
+	}
+	if l := t.list(); l != nil {
+		t.vars["page"] = l.Pager().Vars()
 	}
 	if t.kind == nil || len(t.cmd.Field) == 0 {
 		return nil
 	}
 	return t.fields(set)
+}
+
+// list is the list that is tried; nil where it is another call.
+func (t *attempt) list() *connector.ListOp {
+	if t.kind == nil {
+		return nil
+	}
+	for _, l := range []*connector.ListOp{t.kind.List, t.kind.Sweep, t.kind.Deleted} {
+		if l != nil && l.Name == t.cmd.Operation {
+			return l
+		}
+	}
+	return nil
 }
 
 // fields maps the canonical record that is given to what the vendor takes.
@@ -252,6 +305,7 @@ func (t *attempt) context() mapping.Context {
 type memory struct {
 	session map[string]any
 	version int64
+	calls   *shownCalls // whose login is not shown; nil where none are
 }
 
 func (m *memory) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[string]any, int64, error) {
@@ -259,6 +313,10 @@ func (m *memory) Load(context.Context, hub.TenantID, hub.ConnectionID) (map[stri
 }
 
 func (m *memory) Renew(_ context.Context, _ hub.TenantID, _ hub.ConnectionID, _ int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	if m.calls != nil {
+		m.calls.login = true
+		defer func() { m.calls.login = false }()
+	}
 	session, err := login(m.session)
 	if err != nil {
 		return nil, 0, err

@@ -23,6 +23,7 @@ type shownCalls struct {
 	way     *egress.Client
 	out     io.Writer
 	secrets map[string]any
+	login   bool // under way: what it says and is told opens the account
 }
 
 const shownBody = 4000 // characters of an answer's body
@@ -65,6 +66,10 @@ func (s *shownCalls) headers(mark string, h http.Header, only func(string) bool)
 }
 
 func (s *shownCalls) body(mark, contentType string, body []byte) {
+	if s.login && len(body) > 0 {
+		s.print("%s(of the login, not shown)\n", mark)
+		return
+	}
 	text := egress.RedactBody(contentType, body)
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, []byte(text), "", "  ") == nil {

@@ -173,7 +173,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: a.Lease, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
-	a.Control = control.New(a.Store, cat, loader, s, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
+	a.Control = control.New(a.Store, cat, loader, s, &engine.Lookup{Loader: loader, Remote: client}, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External, a.Log))
 	mux.Handle("/", api.Handler(a.Control, a.Keys, a.Log))

@@ -21,13 +21,14 @@ type Control struct {
 	catalog *catalog.Catalog
 	loader  *engine.Loader
 	secrets Secrets
+	far     Far
 	now     func() time.Time
 	changed func() // something was applied, or there is new work
 }
 
 // New makes a Control.
-func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, now func() time.Time, changed func()) *Control {
-	return &Control{store: s, catalog: c, loader: l, secrets: secrets, now: now, changed: changed}
+func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, secrets Secrets, far Far, now func() time.Time, changed func()) *Control {
+	return &Control{store: s, catalog: c, loader: l, secrets: secrets, far: far, now: now, changed: changed}
 }
 
 // Runs lists a customer's ended runs.
@@ -69,10 +70,10 @@ func (c *Control) ResolveException(ctx context.Context, by access.Principal, ten
 		return err
 	}
 	if e == nil {
-		return &hub.Error{Kind: hub.NotFound, Code: "exception.unknown", Message: "There is no such exception.", Hint: "List those that are open: throughline exceptions CUSTOMER."}
+		return errNoException
 	}
 	if how == Ignore && reason == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "exception.reason_missing", Field: "reason", Message: "To ignore an exception needs a reason.", Hint: "Say why it may stay as it is."}
+		return errNoReason
 	}
 	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
 		return err
@@ -113,6 +114,7 @@ type Explained struct {
 	Write store.Write
 	Sent  map[string]any
 	Rules []Rule
+	Edits []store.Edit // what people had changed of the record that it comes from
 }
 
 // Rule is the rule that made a field, and where it stands.
@@ -144,6 +146,9 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 		e := Explained{Write: w}
 		if err := json.Unmarshal(w.Body, &e.Sent); err != nil {
 			return nil, fmt.Errorf("read what was sent: %w", err)
+		}
+		if e.Edits, err = c.edited(ctx, t, w); err != nil {
+			return nil, err
 		}
 		conn, err := t.Connection(ctx, w.Connection)
 		if err != nil {

@@ -68,12 +68,20 @@ func (t *teller) all(ctx context.Context, code, how, reason string) error {
 	if err != nil {
 		return err
 	}
+	q := control.Resolving{How: how, Reason: reason}
 	for _, e := range list {
-		if err := t.App.Control.ResolveException(ctx, operator, t.customer.tenant(), e.ID, how, reason); err != nil {
-			return err
-		}
+		q.Exceptions = append(q.Exceptions, e.ID)
 	}
-	return nil
+	return t.resolved(ctx, q)
+}
+
+// resolved asks for it; so few are dealt with at once.
+func (t *teller) resolved(ctx context.Context, q control.Resolving) error {
+	done, err := t.App.Control.Resolve(ctx, operator, t.customer.tenant(), q)
+	if err == nil && done.Done == 0 {
+		err = fmt.Errorf("nothing was done by %s: %v", q.How, done.Does)
+	}
+	return err
 }
 
 // mend corrects in the tracker what exceptions are about.
@@ -104,8 +112,7 @@ func (t *teller) choose(ctx context.Context, c *choice) error {
 		if e.Label != c.Note {
 			continue
 		}
-		_, err := t.tenant().CloseException(ctx, e.ID, c.What, c.What, true, operator.Entry(time.Now(), "exception."+c.What, string(e.ID), ""))
-		return err
+		return t.resolved(ctx, control.Resolving{Exceptions: []hub.ExceptionID{e.ID}, How: c.What})
 	}
 	return fmt.Errorf("nobody is asked about %q", c.Note)
 }

@@ -53,6 +53,12 @@ func trigger(f *engine.Flow) (*engine.End, *connector.Kind, error) {
 	return end, kind, nil
 }
 
+// CanList refuses a flow whose records come by webhook only.
+func CanList(f *engine.Flow) error {
+	_, _, err := trigger(f)
+	return err
+}
+
 // poll reads what changed since the cursor, page by page, and what the vendor says was deleted; the
 // cursor moves with the next turn, in one transaction (R5).
 func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {

@@ -49,9 +49,12 @@ records:
       order: newest_first
       changed: =instant(x.at)
       overlap: 1m
-      each: '=x.lines.map(l, {"id": l, "person": x.person, "at": x.at})'
+      each: '=x.lines.map(l, {"id": l, "person": x.person, "at": x.at, "day": x.day})'
+    sweep:
+      get: /entries
+      query: {from: =from, to: =to}
 `)},
-	"connectors/sheets/mapping/entry.yaml":    {Data: []byte("record: entry\nas: time_entry@1\nread: {employee: '=link(\"employee\", x.person)', date: '=date(\"2026-03-02\")', seconds: =seconds(3600), approval: approved}\n")},
+	"connectors/sheets/mapping/entry.yaml":    {Data: []byte("record: entry\nas: time_entry@1\nread: {employee: '=link(\"employee\", x.person)', date: '=date(x.day)', seconds: =seconds(3600), approval: approved}\n")},
 	"connectors/sheets/mapping/employee.yaml": {Data: []byte("record: person\nas: employee@1\nread: {name: =x.id}\n")},
 	"templates/hours/v1.yaml":                 {Data: []byte("template: hours\nversion: 1\ntitle: Hours\nroles: {time: required}\ntrigger: {record: time_entry, from: time}\nrules: {any: [{rule: any, that: \"=true\", says: never}]}\nsteps: [{check: any}]\n")},
 }
@@ -61,7 +64,9 @@ type sheets struct {
 	people []string
 	count  map[string]int
 	calls  []string
-	fails  string // the call that gets no answer
+	fails  string   // the call that gets no answer
+	there  []string // entries that a sweep finds
+	span   string   // of the last sweep
 }
 
 var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
@@ -83,8 +88,14 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	rows := []any{}
 	if person, ok := strings.CutSuffix(strings.TrimPrefix(u.Path, "/people/"), "/sheets"); ok {
 		for n := f.count[person] - 2*(page-1); n > f.count[person]-2*page && n > 0; n-- {
-			rows = append(rows, map[string]any{"person": person, "at": begin.Add(time.Duration(n) * time.Minute), "lines": []string{fmt.Sprintf("%s-%d-a", person, n), fmt.Sprintf("%s-%d-b", person, n)}})
+			rows = append(rows, map[string]any{"person": person, "day": fmt.Sprintf("2026-11-%02d", n), "at": begin.Add(time.Duration(n) * time.Minute), "lines": []string{fmt.Sprintf("%s-%d-a", person, n), fmt.Sprintf("%s-%d-b", person, n)}})
 		}
+	} else if u.Path == "/entries" {
+		f.span = u.Query().Get("from") + " " + u.Query().Get("to")
+		for _, id := range f.there {
+			rows = append(rows, map[string]any{"id": id})
+		}
+		rows = rows[min(2*(page-1), len(rows)):min(2*page, len(rows))]
 	} else if page == 1 {
 		for _, p := range f.people {
 			rows = append(rows, map[string]any{"id": p})

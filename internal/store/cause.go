@@ -50,7 +50,7 @@ const awaiting = ` FROM work WHERE tenant = ? AND state = 'waiting' AND cause <>
 
 // Causes lists what holds up a tenant's records, the largest first.
 func (t *Tenant) Causes(ctx context.Context, d hub.DeploymentID, limit int) ([]Cause, error) {
-	parked, err := t.parkedCauses(ctx, d, "", limit)
+	parked, err := t.parkedCauses(ctx, "open", d, "", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (t *Tenant) Causes(ctx context.Context, d hub.DeploymentID, limit int) ([]C
 
 // Cause reads one, or nil where nothing is held up by it.
 func (t *Tenant) Cause(ctx context.Context, id hub.CauseID) (*Cause, error) {
-	list, err := t.parkedCauses(ctx, "", id, 1)
+	list, err := t.parkedCauses(ctx, "open", "", id, 1)
 	if err == nil && len(list) == 0 {
 		list, err = t.waitCause(ctx, id)
 	}
@@ -76,8 +76,20 @@ func (t *Tenant) Cause(ctx context.Context, id hub.CauseID) (*Cause, error) {
 	return &list[0], t.addAmounts(ctx, list)
 }
 
-func (t *Tenant) parkedCauses(ctx context.Context, d hub.DeploymentID, id hub.CauseID, limit int) ([]Cause, error) {
-	where, args := `tenant = ? AND state = 'open'`, []any{t.id}
+// IgnoredCause reads what is ignored under a cause, or nil.
+func (t *Tenant) IgnoredCause(ctx context.Context, id hub.CauseID) (*Cause, error) {
+	c, err := one(t.parkedCauses(ctx, "ignored", "", id, 1))
+	if err != nil || c == nil {
+		return nil, err
+	}
+	sums := map[string]exact.Decimal{}
+	err = t.parkedAmounts(ctx, "ignored", []Cause{*c}, func(_ hub.CauseID, amount string, n int64) error { return addTo(sums, amount, n) })
+	c.Amounts = amounts(sums)
+	return c, err
+}
+
+func (t *Tenant) parkedCauses(ctx context.Context, state string, d hub.DeploymentID, id hub.CauseID, limit int) ([]Cause, error) {
+	where, args := `tenant = ? AND state = ?`, []any{t.id, state}
 	if d != "" {
 		where, args = where+` AND deployment = ?`, append(args, d)
 	}
@@ -156,18 +168,12 @@ func (t *Tenant) addAmounts(ctx context.Context, list []Cause) error {
 		sums[c.ID] = map[string]exact.Decimal{}
 	}
 	add := func(id hub.CauseID, amount string, n int64) error {
-		sum := sums[id]
-		if sum == nil {
+		if sums[id] == nil {
 			return nil
 		}
-		m, err := exact.ParseMoney(amount)
-		if err != nil {
-			return fmt.Errorf("read an amount at risk: %w", err)
-		}
-		sum[m.Currency] = sum[m.Currency].Add(m.Amount.Mul(exact.NewDecimal(n)))
-		return nil
+		return addTo(sums[id], amount, n)
 	}
-	if err := t.parkedAmounts(ctx, list, add); err != nil {
+	if err := t.parkedAmounts(ctx, "open", list, add); err != nil {
 		return err
 	}
 	if err := t.waitAmounts(ctx, list, add); err != nil {
@@ -176,6 +182,16 @@ func (t *Tenant) addAmounts(ctx context.Context, list []Cause) error {
 	for i, c := range list {
 		list[i].Amounts = amounts(sums[c.ID])
 	}
+	return nil
+}
+
+// addTo adds an amount, n times.
+func addTo(sums map[string]exact.Decimal, amount string, n int64) error {
+	m, err := exact.ParseMoney(amount)
+	if err != nil {
+		return fmt.Errorf("read an amount at risk: %w", err)
+	}
+	sums[m.Currency] = sums[m.Currency].Add(m.Amount.Mul(exact.NewDecimal(n)))
 	return nil
 }
 
@@ -189,8 +205,8 @@ func amounts(sums map[string]exact.Decimal) (out []exact.Money) {
 
 type addAmount func(id hub.CauseID, amount string, n int64) error
 
-func (t *Tenant) parkedAmounts(ctx context.Context, list []Cause, add addAmount) error {
-	q, args := `SELECT cause, amount, COUNT(*) FROM exception WHERE tenant = ? AND state = 'open' AND amount <> ''`, []any{t.id}
+func (t *Tenant) parkedAmounts(ctx context.Context, state string, list []Cause, add addAmount) error {
+	q, args := `SELECT cause, amount, COUNT(*) FROM exception WHERE tenant = ? AND state = ? AND amount <> ''`, []any{t.id, state}
 	if len(list) == 1 {
 		q, args = q+` AND cause = ?`, append(args, list[0].ID)
 	}
@@ -241,7 +257,7 @@ func every(r rows, err error, f func(rows) error) error {
 type Page struct {
 	After  string
 	Limit  int
-	Closed bool      // those that a person has dealt with, rather than the open ones
+	State  string    // of the exceptions: open where it is empty, or "any"
 	Before time.Time // only what was there by then; zero: all
 }
 
@@ -264,12 +280,12 @@ func (t *Tenant) Members(ctx context.Context, c Cause, p Page) (list []Member, n
 			return nil, "", err
 		}
 	default:
-		open := ` AND state = 'open'`
-		if p.Closed {
-			open = ` AND state <> 'open'`
+		state, args := ` AND state = ?`, []any{t.id, c.ID, p.After, before, cmp.Or(p.State, "open")}
+		if p.State == "any" {
+			state, args = "", args[:4]
 		}
-		q := `SELECT ` + exceptionColumns + ` FROM exception WHERE tenant = ? AND cause = ? AND id > ? AND opened_at <= ?` + open + ` ORDER BY id LIMIT ?`
-		r, err := t.db.query(ctx, q, t.id, c.ID, p.After, before, p.Limit)
+		q := `SELECT ` + exceptionColumns + ` FROM exception WHERE tenant = ? AND cause = ? AND id > ? AND opened_at <= ?` + state + ` ORDER BY id LIMIT ?`
+		r, err := t.db.query(ctx, q, append(args, p.Limit)...)
 		if list, err = all(r, err, scanException); err != nil {
 			return nil, "", err
 		}

@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"throughline/internal/hub"
 )
@@ -21,7 +24,7 @@ type Resolution struct {
 // Resolve does the same with each of a page of members, in one change with its audit entries (G5). It
 // says with how many: who was dealt with before, or has gone on meanwhile, is left alone.
 func (t *Tenant) Resolve(ctx context.Context, list []Member, how Resolution, entry func(Member) AuditEntry) (done int, err error) {
-	err = t.db.change(ctx, func(x tx) error {
+	err = t.changeMany(ctx, func(x tx) error {
 		parked, err := t.closeParked(ctx, x, list, how)
 		if err != nil {
 			return err
@@ -43,6 +46,18 @@ func (t *Tenant) Resolve(ctx context.Context, list []Member, how Resolution, ent
 		return t.appendAudit(ctx, x, t.id, audit)
 	})
 	return done, err
+}
+
+// changeMany changes rows that the engine may change at the same moment in another order. The loser of
+// such a race begins again.
+func (t *Tenant) changeMany(ctx context.Context, f func(tx) error) (err error) {
+	for range 5 {
+		var pg *pgconn.PgError
+		if err = t.db.change(ctx, f); !errors.As(err, &pg) || pg.Code != "40P01" {
+			return err
+		}
+	}
+	return err
 }
 
 // hit are the members whose statement changed a row.
@@ -153,7 +168,7 @@ func (t *Tenant) ignoreWaits(ctx context.Context, x tx, list []Member, how Resol
 // Reopen opens exceptions again that a person has dealt with, and parks their rows. Who is on its way, or
 // has another exception open, is left alone.
 func (t *Tenant) Reopen(ctx context.Context, list []Member, entry func(Member) AuditEntry) (done int, err error) {
-	err = t.db.change(ctx, func(x tx) error {
+	err = t.changeMany(ctx, func(x tx) error {
 		const q = `
 			UPDATE exception SET state = 'open', resolution = '', closed_at = 0 WHERE tenant = ? AND id = ? AND state <> 'open'
 			AND EXISTS (SELECT 1 FROM work WHERE tenant = ? AND deployment = ? AND record_key = ? AND state IN ('idle', 'parked', 'later') AND run = '')
@@ -276,10 +291,10 @@ func (t *Tenant) PutLink(ctx context.Context, l Link, entry AuditEntry) error {
 	})
 }
 
-// ReleaseWaits lets up to n rows go on that wait for a thing, whichever flow they are of, and says how many.
-func (t *Tenant) ReleaseWaits(ctx context.Context, on string, n int) (int64, error) {
+// ReleaseWaits lets up to n rows go on that wait for a thing in other flows than one, and says how many.
+func (t *Tenant) ReleaseWaits(ctx context.Context, on string, except hub.DeploymentID, n int) (int64, error) {
 	const q = `
 		UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND state = 'waiting' AND waits_on = ?
-		AND (deployment, record_key) IN (SELECT deployment, record_key FROM work WHERE tenant = ? AND state = 'waiting' AND waits_on = ? ORDER BY deployment, record_key LIMIT ?)`
-	return t.db.exec(ctx, q, micros(t.now()), t.id, on, t.id, on, n)
+		AND (deployment, record_key) IN (SELECT deployment, record_key FROM work WHERE tenant = ? AND state = 'waiting' AND waits_on = ? AND deployment <> ? ORDER BY deployment, record_key LIMIT ?)`
+	return t.db.exec(ctx, q, micros(t.now()), t.id, on, t.id, on, except, n)
 }

@@ -130,6 +130,15 @@ def payment_terms():
             'type': 'remainder', 'relativedeltas': [('create', [{'days': days}])]}])])
 
 
+def payment_method(company):
+    """Invoices are paid by hand, out of the till."""
+    cash, = model('account.account').search([
+        ('company', '=', company.id), ('type.name', '=', 'Cash')])
+    create('account.invoice.payment.method', name='Cash', company=company.id,
+        journal=only('account.journal', ('type', '=', 'cash')).id,
+        credit_account=cash.id, debit_account=cash.id)
+
+
 def employees(company):
     for name, login, cost in EMPLOYEES:
         party = create('party.party', name=name, contact_mechanisms=[('create', [{
@@ -166,6 +175,7 @@ def seed(database):
         fiscal_years(firm)
         catalogue(firm)
         payment_terms()
+        payment_method(firm)
         employees(firm)
         api_user(firm)
 

@@ -1,0 +1,107 @@
+package ingest_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"throughline/internal/exact"
+	"throughline/internal/hub"
+	"throughline/internal/ingest"
+	"throughline/internal/store"
+)
+
+// posted is a record that stands in the books, as if an earlier run had brought it there.
+func (h *house) posted(id, day string, state store.PostingState) hub.RecordID {
+	h.Helper()
+	entry := hub.RecordIDFor("t1", "time", "entry", id)
+	line := store.Posting{Record: entry.Derive("t1", "line", "1"), Entry: entry, Deployment: "hours", Connection: "erp", N: 1, Type: "time_entry", Date: day, Seconds: 3600,
+		Content: "c", Fields: []byte("{}"), State: state}
+	link := store.Link{Record: entry, Connection: "time", Kind: "entry", ExternalID: id}
+	if _, err := h.log.Record(h.Context(), store.Step{Tenant: "t1", Links: []store.Link{link}, Postings: []store.Posting{line}}); err != nil {
+		h.Fatal(err)
+	}
+	return line.Record
+}
+
+// takenBack adds the line that takes an entry's first one back.
+func (h *house) takenBack(id, day string) {
+	h.Helper()
+	entry := hub.RecordIDFor("t1", "time", "entry", id)
+	back := store.Posting{Record: entry.Derive("t1", "line", "2"), Entry: entry, Deployment: "hours", Connection: "erp", N: 2, Type: "time_entry", Reverses: entry.Derive("t1", "line", "1"),
+		Date: day, Seconds: -3600, Content: "c", Fields: []byte("{}"), State: store.Posted}
+	if _, err := h.log.Record(h.Context(), store.Step{Tenant: "t1", Postings: []store.Posting{back}}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) turn(key string) store.Step {
+	h.Helper()
+	step, err := h.ingest.Tick(h.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: key})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return step
+}
+
+// told are the entries of which the flow has been told.
+func (h *house) told() []string {
+	h.Helper()
+	list, err := h.store.Tenant("t1").Work(h.Context(), store.Filter{Limit: 1000})
+	if err != nil {
+		h.Fatal(err)
+	}
+	var out []string
+	for _, w := range list {
+		out = append(out, strings.TrimPrefix(w.Key, "time/entry/"))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestASweepTellsOfWhatIsGone(t *testing.T) {
+	h := newHouse(t)
+	h.posted("there", "2026-11-10", store.Posted)
+	h.posted("gone", "2026-11-10", store.Posted)
+	h.posted("old", "2026-01-10", store.Posted) // outside of the span: not looked for
+	h.posted("refused", "2026-11-10", store.Void)
+	h.posted("back", "2026-11-10", store.Posted)
+	h.takenBack("back", "2026-11-10")
+	h.far.there = []string{"there", "other", "third"}
+	h.turn(ingest.SweepKey)
+	if got := h.told(); !slices.Equal(got, []string{"gone"}) {
+		t.Errorf("told of %q, want of the one that is gone", got)
+	}
+	if h.far.span != "2026-09-22 2027-02-23" {
+		t.Errorf("looked through %s", h.far.span)
+	}
+	h.turn(ingest.SweepKey)
+	if runs, err := h.store.Tenant("t1").Runs(t.Context(), store.Filter{Outcome: hub.Superseded}); err != nil || len(runs) != 0 {
+		t.Errorf("seen to be gone twice, it came in twice: %d, %v", len(runs), err)
+	}
+}
+
+func TestABackfillReadsItsSpanAndRests(t *testing.T) {
+	h := newHouse(t)
+	from, err := exact.ParseDate("2026-11-02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := ingest.BackfillKey(from, from.AddDays(1))
+	step := h.turn(key)
+	if got := h.told(); !slices.Equal(got, []string{"ana-2-a", "ana-2-b", "ana-3-a", "ana-3-b"}) {
+		t.Errorf("told of %q, want of the entries of the second and third", got)
+	}
+	if step.Defer.Work.State != hub.Idle || step.Cursor.Value != "read 4" {
+		t.Errorf("it rests as %s after %q", step.Defer.Work.State, step.Cursor.Value)
+	}
+
+	// One that a person stops reads no further, and goes on when it is begun again.
+	h = newHouse(t)
+	if _, err := h.log.Record(t.Context(), store.Step{Epoch: h.epoch, Tenant: "t1", Cursor: &store.Cursor{Deployment: "hours", Key: key, Value: ingest.Stopped}}); err != nil {
+		t.Fatal(err)
+	}
+	if step := h.turn(key); step.Cursor.Value != ingest.Stopped || len(h.told()) != 0 {
+		t.Errorf("stopped, it told of %q and ends %q", h.told(), step.Cursor.Value)
+	}
+}
