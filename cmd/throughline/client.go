@@ -88,42 +88,6 @@ func (c *runsCmd) Run(ctx context.Context) error {
 	})
 }
 
-type exceptionsCmd struct {
-	server
-	Customer string `arg:""`
-	State    string `help:"open, resolved, ignored or approved." default:"open"`
-	Retry    string `help:"Retry this exception."`
-	Ignore   string `help:"Leave this exception as it is; needs --reason."`
-	Approve  string `help:"Say yes to this exception."`
-	Reason   string
-	Limit    int `default:"50"`
-}
-
-func (c *exceptionsCmd) Run(ctx context.Context) error {
-	for how, id := range map[string]string{control.Retry: c.Retry, control.Ignore: c.Ignore, control.Approve: c.Approve} {
-		if id != "" {
-			return c.resolve(ctx, how, id)
-		}
-	}
-	var out api.List[api.Exception]
-	path := fmt.Sprintf("/v1/customers/%s/exceptions?state=%s&limit=%d", url.PathEscape(c.Customer), url.QueryEscape(c.State), c.Limit)
-	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
-		return err
-	}
-	return show(c.JSON, out.Items, "ID\tRECORD\tLABEL\tCLASS\tWHAT IS WRONG\tWHAT TO DO", func(e api.Exception) string {
-		return strings.Join([]string{e.ID, e.Record, e.Label, e.Class, e.Message, e.Hint}, "\t")
-	})
-}
-
-func (c *exceptionsCmd) resolve(ctx context.Context, how, id string) error {
-	body, err := json.Marshal(map[string]string{"reason": c.Reason})
-	if err != nil {
-		return err
-	}
-	path := fmt.Sprintf("/v1/customers/%s/exceptions/%s/%s", url.PathEscape(c.Customer), url.PathEscape(id), how)
-	return c.client().Do(ctx, "POST", path, "application/json", body, &struct{}{})
-}
-
 type recordsCmd struct {
 	server
 	Customer string `arg:""`
@@ -166,6 +130,9 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	}
 	for _, w := range out.Items {
 		fmt.Printf("%s  %s in %s (class %s, %s, run %s)\n", w.Started.Format(time.DateTime), w.Operation, w.Connection, w.Class, w.State, w.Run)
+		for _, e := range w.Edits {
+			fmt.Printf("  changed by %s on %s: %s  %s\n", e.Who, e.Made.Format(time.DateTime), changes(e.Fields), e.Reason)
+		}
 		for _, r := range w.Rules {
 			fmt.Printf("  %-28s %-40v by %s\n      %s\n", r.Field, sent(w.Sent, r.Field), r.Rule, r.Source)
 		}

@@ -14,6 +14,7 @@ import (
 
 	files "throughline/demo"
 	"throughline/internal/demo"
+	"throughline/internal/exact"
 )
 
 type demoCmd struct {
@@ -85,9 +86,12 @@ func (c *demoCmd) play(ctx, house context.Context, stage *demo.Stage, data strin
 	if err := stage.Win(); err != nil {
 		return err
 	}
-	first, end := context.WithTimeout(ctx, 2*time.Minute)
+	first, end := context.WithTimeout(ctx, 3*time.Minute)
 	defer end()
 	err := stage.Settle(first)
+	if err == nil {
+		err = stage.Month(first)
+	}
 	if c.bar != nil {
 		c.bar.end()
 	}
@@ -169,7 +173,8 @@ func plain(s string) string {
 func (c *demoCmd) total(ctx context.Context, stage *demo.Stage) error {
 	r, err := stage.Count(ctx)
 	if err == nil {
-		fmt.Printf("so far: %d won, %d written back, %d parked, %d under way, %d lost, %d repeated\n", r.DealsWon, r.WrittenBack, r.Parked, r.UnderWay, r.Lost, r.Repeated)
+		fmt.Printf("so far: %d won, %d written back, %d parked, %d under way, %d lost, %d repeated; %d entries approved, %s h posted (%s), %d s unexplained\n",
+			r.DealsWon, r.WrittenBack, r.Parked, r.UnderWay, r.Lost, r.Repeated, r.EntriesApproved, exact.Seconds(r.SecondsPosted).Clock(), r.AmountPosted, r.UnexplainedSeconds)
 	}
 	return err
 }
@@ -193,8 +198,11 @@ func (c *demoCmd) show(ctx context.Context, stage *demo.Stage) error {
 	}
 	if c.JSON {
 		err = json.NewEncoder(os.Stdout).Encode(r)
-	} else {
-		err = table(os.Stdout, r)
+	} else if err = table(os.Stdout, r); err == nil {
+		err = hoursTable(os.Stdout, r)
+	}
+	if err == nil && r.Month && !r.Hours.Good() {
+		err = fmt.Errorf("what is approved and what the ERP holds differ by %d seconds, %s and expenses of %s", r.UnexplainedSeconds, r.UnexplainedAmount, r.UnexplainedExpenses)
 	}
 	if err == nil && !r.Good() {
 		err = errors.New("what was sold and what the far sides hold differ")
@@ -221,5 +229,32 @@ func table(out io.Writer, r demo.Result) error {
 	for _, why := range r.Why {
 		fmt.Fprintln(out, "parked:", plain(why))
 	}
+	return nil
+}
+
+// hoursTable is a line per customer whose people log hours, from the far sides' ledgers.
+func hoursTable(out io.Writer, r demo.Result) error {
+	if !r.Month {
+		return nil
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "hours\tentries\tapproved\tposted\twaiting\tparked\trefused\trounded\tkept\tunexplained\tamount posted\treversals\t")
+	for _, h := range r.ByCustomer {
+		fmt.Fprintf(w, "%s\t%d", h.Customer, h.EntriesApproved)
+		for _, n := range []int64{h.SecondsApproved, h.SecondsPosted, h.SecondsWaiting, h.SecondsParked, h.SecondsRefused, h.SecondsRounded, h.SecondsKept, h.UnexplainedSeconds} {
+			fmt.Fprintf(w, "\t%s", exact.Seconds(n).Clock())
+		}
+		fmt.Fprintf(w, "\t%s\t%d\t\n", h.AmountPosted, h.Reversals)
+	}
+	fmt.Fprintln(w, "expenses\tclaims\tapproved\tposted\twaiting\tparked\trefused\t\tkept\tunexplained\t\treversals\t")
+	for _, h := range r.ByCustomer {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t\t%s\t%s\t\t%d\t\n", h.Customer, h.ExpensesApproved, h.ExpenseApproved, h.ExpensePosted, h.ExpenseWaiting, h.ExpenseParked,
+			h.ExpenseRefused, h.ExpenseKept, h.UnexplainedExpenses, h.ExpenseReversals)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "exceptions that occurred and were resolved: %s\n", strings.Join(r.Exceptions, ", "))
 	return nil
 }

@@ -18,7 +18,9 @@ type commands struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service."`
 	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it; shows the difference first."`
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
-	Exceptions exceptionsCmd `cmd:"" help:"List exceptions, or retry, ignore or approve one."`
+	Exceptions exceptionsCmd `cmd:"" help:"List what holds up records, by its cause."`
+	Resolve    resolveCmd    `cmd:"" help:"Deal with exceptions, all of a cause at once; shows first what would happen."`
+	Edits      editsCmd      `cmd:"" help:"List what people have changed of a flow's records, or end it."`
 	Upload     uploadCmd     `cmd:"" help:"Take records from a table (CSV), as if their system had told of them."`
 	Flows      flowsCmd      `cmd:"" help:"List, pause or resume flows."`
 	Waiting    waitingCmd    `cmd:"" help:"List records on their way, and why they wait."`

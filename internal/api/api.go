@@ -38,6 +38,7 @@ func Handler(c *control.Control, k *access.Keys, log *slog.Logger) http.Handler 
 	a.UseMiddleware(a.authenticate, a.patient)
 	a.ledger()
 	a.exceptions()
+	a.causes()
 	a.records()
 	a.customers()
 	a.flows()

@@ -55,6 +55,92 @@ func (a *API) exceptions() {
 		})
 }
 
+// causes: what holds up many, and what is done about it at once.
+func (a *API) causes() {
+	handle(a, "GET", "/v1/customers/{customer}/exceptions/causes", "list-causes", "What holds up records, the largest first",
+		func(ctx context.Context, by access.Principal, f *listCauses) (List[Cause], error) {
+			list, err := a.control.Causes(ctx, by, hub.TenantID(f.Customer), hub.DeploymentID(f.Flow), f.Limit)
+			return each(list, viewCause), err
+		})
+	handle(a, "GET", "/v1/customers/{customer}/exceptions/causes/{cause}", "list-cause", "A page of those that a cause holds up",
+		func(ctx context.Context, by access.Principal, m *listMembers) (Page[Exception], error) {
+			list, next, err := a.control.Members(ctx, by, hub.TenantID(m.Customer), hub.CauseID(m.Cause), m.After, m.Limit)
+			return Page[Exception]{each(list, viewException).Items, next}, err
+		})
+	handle(a, "POST", "/v1/customers/{customer}/exceptions/resolve", "resolve-exceptions", "Do the same with all of a cause, or say what it would do",
+		func(ctx context.Context, by access.Principal, r *resolving) (Resolved, error) {
+			b := r.Body
+			out, err := a.control.Resolve(ctx, by, hub.TenantID(r.Customer), control.Resolving{Causes: b.Select.Causes, Exceptions: b.Select.Exceptions, How: b.Action.How, Reason: b.Action.Reason,
+				Until: b.Action.Until, To: b.Action.To, Fields: b.Action.Fields, Preview: b.Preview, After: b.After})
+			if err != nil {
+				return Resolved{}, err
+			}
+			return viewResolved(out), nil
+		})
+	handle(a, "GET", "/v1/customers/{customer}/flows/{flow}/edits", "list-edits", "What people have changed of a flow's records",
+		func(ctx context.Context, by access.Principal, e *listEdits) (List[Edit], error) {
+			list, err := a.control.Edits(ctx, by, hub.TenantID(e.Customer), hub.DeploymentID(e.Flow), e.After, e.Limit)
+			return each(list, viewEdit), err
+		})
+	handle(a, "POST", "/v1/customers/{customer}/flows/{flow}/edits/end", "end-edits", "Read a record as it comes again, and run it",
+		func(ctx context.Context, by access.Principal, e *endEdits) (struct{}, error) {
+			return struct{}{}, a.control.EndEdit(ctx, by, hub.TenantID(e.Customer), hub.DeploymentID(e.Flow), e.Body.Record)
+		})
+}
+
+type listCauses struct {
+	OfCustomer
+	Flow  string `query:"flow"`
+	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+}
+
+type listMembers struct {
+	OfCustomer
+	Cause string `path:"cause"`
+	After string `query:"after" doc:"of the page before"`
+	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+}
+
+type resolving struct {
+	OfCustomer
+	Body struct {
+		Select  Select `json:"select"`
+		Action  Action `json:"action"`
+		Preview bool   `json:"preview,omitempty" doc:"only say what would happen"`
+		After   string `json:"after,omitempty" doc:"of the answer before: go on there"`
+	}
+}
+
+type listEdits struct {
+	OfCustomer
+	Flow  string `path:"flow"`
+	After string `query:"after" doc:"a record: those after it"`
+	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+}
+
+type endEdits struct {
+	OfCustomer
+	Flow string `path:"flow"`
+	Body struct {
+		Record string `json:"record" doc:"connection, kind and id"`
+	}
+}
+
+// Select says whom an action is for.
+type Select struct {
+	Causes     []hub.CauseID     `json:"causes,omitempty" doc:"all whom these hold up"`
+	Exceptions []hub.ExceptionID `json:"exceptions,omitempty" doc:"these alone"`
+}
+
+// Action says what is done.
+type Action struct {
+	How    string            `json:"how" enum:"retry,ignore,approve,map,link,set,reopen,credit,next_invoice,leave"`
+	Reason string            `json:"reason,omitempty" doc:"to ignore needs one"`
+	Until  string            `json:"until,omitempty" doc:"ignore: the day on which they run again"`
+	To     string            `json:"to,omitempty" doc:"map: what the value means; link: the id over there"`
+	Fields map[string]string `json:"fields,omitempty" doc:"set: fields of the record that starts the flow; empty text takes one away"`
+}
+
 func (a *API) records() {
 	type search struct {
 		OfCustomer

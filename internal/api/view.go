@@ -6,6 +6,7 @@ import (
 
 	"throughline/internal/control"
 	"throughline/internal/engine"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -13,6 +14,12 @@ import (
 // List is a list of things.
 type List[T any] struct {
 	Items []T `json:"items"`
+}
+
+// Page is a part of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	After string `json:"after,omitempty" doc:"where the next page begins; empty: this was the last"`
 }
 
 // Run is an ended run.
@@ -29,15 +36,19 @@ type Run struct {
 	Ended    time.Time `json:"ended"`
 }
 
-// Exception is a parked run that waits for a person.
+// Exception is a parked run that waits for a person; among a cause's members also a record that waits.
 type Exception struct {
-	ID         string    `json:"id"`
+	ID         string    `json:"id" doc:"empty for a record that waits for another one"`
 	Flow       string    `json:"flow"`
 	Record     string    `json:"record"`
 	Label      string    `json:"label"`
 	Class      string    `json:"class"`
 	Code       string    `json:"code"`
 	Field      string    `json:"field,omitempty"`
+	Value      string    `json:"value,omitempty" doc:"what stood in the field"`
+	Cause      string    `json:"cause" doc:"what it has in common with others"`
+	Seconds    int64     `json:"seconds" doc:"of work at risk"`
+	Amount     string    `json:"amount,omitempty" doc:"of money at risk: 150.00 EUR"`
 	Message    string    `json:"message"`
 	Hint       string    `json:"hint,omitempty"`
 	State      string    `json:"state"`
@@ -73,6 +84,45 @@ type Write struct {
 	Started    time.Time      `json:"started"`
 	Sent       map[string]any `json:"sent"`
 	Rules      []control.Rule `json:"rules"`
+	Edits      []Edit         `json:"edits" doc:"what people had changed of the record that it comes from"`
+}
+
+// Edit is what a person has changed of a record that starts a flow; what came stays as it came.
+type Edit struct {
+	Flow   string         `json:"flow"`
+	Record string         `json:"record"`
+	Fields map[string]any `json:"fields" doc:"null: taken away"`
+	Who    string         `json:"who"`
+	Reason string         `json:"reason,omitempty"`
+	Made   time.Time      `json:"made"`
+	Ended  *time.Time     `json:"ended,omitempty"`
+}
+
+// Cause is what many exceptions, or records that wait, have in common.
+type Cause struct {
+	ID      string    `json:"id"`
+	Flow    string    `json:"flow"`
+	Class   string    `json:"class"`
+	Code    string    `json:"code"`
+	Field   string    `json:"field,omitempty"`
+	Value   string    `json:"value,omitempty" doc:"what stood in the field, or what is waited for"`
+	Message string    `json:"message"`
+	Hint    string    `json:"hint,omitempty"`
+	Waits   bool      `json:"waits" doc:"its records wait and go on by themselves"`
+	Count   int64     `json:"count"`
+	Seconds int64     `json:"seconds" doc:"of work at risk"`
+	Amounts []string  `json:"amounts" doc:"of money at risk, one per currency: 150.00 EUR"`
+	Oldest  time.Time `json:"oldest"`
+}
+
+// Resolved says what an action does, or has done.
+type Resolved struct {
+	Does    []string `json:"does" doc:"what happens, one sentence each"`
+	Count   int64    `json:"count" doc:"of the records that it concerns"`
+	Seconds int64    `json:"seconds"`
+	Amounts []string `json:"amounts"`
+	Done    int      `json:"done" doc:"records dealt with by this request"`
+	After   string   `json:"after,omitempty" doc:"send it as after with the same request to go on; empty: it is done"`
 }
 
 // Connection is a customer's link to an account at a vendor's, without its secrets.
@@ -120,7 +170,7 @@ func viewRun(r store.Run) Run {
 
 func viewException(e store.Exception) Exception {
 	return Exception{ID: string(e.ID), Flow: string(e.Deployment), Record: e.Key, Label: e.Label, Class: e.Class, Code: e.Code, Field: e.Field,
-		Message: e.Message, Hint: e.Hint, State: e.State, Resolution: e.Resolution, Opened: e.Opened}
+		Value: e.Value, Cause: string(e.Cause), Seconds: e.Seconds, Amount: e.Amount, Message: e.Message, Hint: e.Hint, State: e.State, Resolution: e.Resolution, Opened: e.Opened}
 }
 
 func viewRecord(r control.KnownRecord) Record {
@@ -136,7 +186,29 @@ func viewRecord(r control.KnownRecord) Record {
 
 func viewWrite(e control.Explained) Write {
 	w := e.Write
-	return Write{Connection: string(w.Connection), Operation: w.Operation, Class: string(w.Class), State: w.State, Run: string(w.Run), Started: w.Started, Sent: e.Sent, Rules: e.Rules}
+	return Write{Connection: string(w.Connection), Operation: w.Operation, Class: string(w.Class), State: w.State, Run: string(w.Run), Started: w.Started, Sent: e.Sent, Rules: e.Rules, Edits: each(e.Edits, viewEdit).Items}
+}
+
+func viewEdit(e store.Edit) Edit {
+	out := Edit{Flow: string(e.Deployment), Record: e.Key, Who: e.Who, Reason: e.Reason, Made: e.Made}
+	if err := json.Unmarshal(e.Fields, &out.Fields); err != nil {
+		out.Fields = map[string]any{"unreadable": err.Error()}
+	}
+	if !e.Ended.IsZero() {
+		out.Ended = &e.Ended
+	}
+	return out
+}
+
+func viewCause(c store.Cause) Cause {
+	return Cause{ID: string(c.ID), Flow: string(c.Deployment), Class: c.Class, Code: c.Code, Field: c.Field, Value: c.Value, Message: c.Message, Hint: c.Hint, Waits: c.WaitsOn != "",
+		Count: c.Count, Seconds: c.Seconds, Amounts: viewAmounts(c.Amounts), Oldest: c.Oldest}
+}
+
+func viewAmounts(list []exact.Money) []string { return each(list, exact.Money.String).Items }
+
+func viewResolved(r *control.Resolved) Resolved {
+	return Resolved{Does: append([]string{}, r.Does...), Count: r.Count, Seconds: r.Seconds, Amounts: viewAmounts(r.Amounts), Done: r.Done, After: r.After}
 }
 
 func viewConnection(c store.Connection) Connection {

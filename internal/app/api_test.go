@@ -94,13 +94,15 @@ func TestTheDescriptionIsComplete(t *testing.T) {
 	}
 	for path, method := range map[string]string{"/v1/apply": "post", "/v1/customers/{customer}/connections": "get", "/v1/customers/{customer}/flows": "get", "/v1/customers/{customer}/flows/{flow}/{how}": "post",
 		"/v1/customers/{customer}/runs": "get", "/v1/customers/{customer}/work": "get", "/v1/customers/{customer}/exceptions": "get", "/v1/customers/{customer}/exceptions/{exception}/{how}": "post",
+		"/v1/customers/{customer}/exceptions/causes": "get", "/v1/customers/{customer}/exceptions/causes/{cause}": "get", "/v1/customers/{customer}/exceptions/resolve": "post",
+		"/v1/customers/{customer}/flows/{flow}/edits": "get", "/v1/customers/{customer}/flows/{flow}/edits/end": "post",
 		"/v1/customers/{customer}/balance": "get", "/v1/customers/{customer}/records": "get", "/v1/customers/{customer}/records/{record}/writes": "get"} {
 		op, ok := doc.Paths[path][method]
 		if !ok || op.OperationID == "" || len(op.Security) == 0 || op.Responses["401"] == nil || op.Responses["404"] == nil {
 			t.Errorf("%s %s is described as %+v", method, path, op)
 		}
 	}
-	if !has(text, `"retry"`, `"ignore"`, `"approve"`, `"pause"`, `"resume"`, `"known"`) {
+	if !has(text, `"retry"`, `"ignore"`, `"approve"`, `"map"`, `"link"`, `"next_invoice"`, `"pause"`, `"resume"`, `"known"`) {
 		t.Error("the document does not name what can be done")
 	}
 }

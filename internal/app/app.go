@@ -174,7 +174,8 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: a.Lease, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
-	a.Control = control.New(a.Store, cat, loader, books.New(a.Store, loader, client, a.Now), s, a.ingest, a.Now, func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() })
+	a.Control = control.New(control.Parts{Store: a.Store, Catalog: cat, Loader: loader, Books: books.New(a.Store, loader, client, a.Now), Secrets: s,
+		Far: &engine.Lookup{Loader: loader, Remote: client}, Intake: a.ingest, Now: a.Now, Changed: func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() }})
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External, a.Log))
 	mux.Handle("/", api.Handler(a.Control, a.Keys, a.Log))

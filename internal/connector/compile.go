@@ -141,6 +141,11 @@ func compile(f *File) (*Connector, specfile.Problems) {
 	for _, r := range f.Errors {
 		c.rules = append(c.rules, rule{r, k.expr(r.When, expr.Bool), k.expr(r.Message, expr.Dyn), k.expr(r.Field, expr.Dyn), k.expr(r.After, expr.Dyn)})
 	}
+	for i, l := range f.Limits {
+		if _, known := f.Settings.Get(l.Setting); l.Setting != "" && !known {
+			k.problem(f.Pos, fmt.Sprintf("limits[%d].setting", i), fmt.Sprintf("there is no setting %q", l.Setting), "Name it under settings.")
+		}
+	}
 	for _, r := range f.Records {
 		k.record(c, r.Key, r.Value)
 	}

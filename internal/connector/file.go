@@ -7,6 +7,9 @@
 package connector
 
 import (
+	"fmt"
+
+	"throughline/internal/hub"
 	"throughline/internal/specfile"
 )
 
@@ -99,8 +102,21 @@ type Decode struct {
 
 // Limit is one of the vendor's limits, shared by all flows of a connection.
 type Limit struct {
-	Class string        `spec:"class" doc:"which calls it counts; all unless said"`
-	Rate  specfile.Rate `spec:"rate,required"`
+	Class   string        `spec:"class" doc:"which calls it counts; all unless said"`
+	Rate    specfile.Rate `spec:"rate,required"`
+	Setting string        `spec:"setting" doc:"the setting in which an account says its own rate, where licences differ"`
+}
+
+// In is the limit of an account whose setting says own, or nothing.
+func (l Limit) In(own string) (specfile.Rate, error) {
+	if own == "" {
+		return l.Rate, nil
+	}
+	r, ok := specfile.ParseRate(own)
+	if !ok {
+		return l.Rate, &hub.Error{Kind: hub.Invalid, Code: "connection.rate", Field: "settings." + l.Setting, Message: fmt.Sprintf("%q is no rate", own), Hint: "Write it as 50 per second or 400 per minute."}
+	}
+	return r, nil
 }
 
 // ErrorRule recognises an error by status and body.

@@ -24,6 +24,7 @@ type Control struct {
 	books   *books.Books
 	secrets Secrets
 	intake  Intake
+	far     Far
 	now     func() time.Time
 	changed func() // something was applied, or there is new work
 }
@@ -33,9 +34,22 @@ type Intake interface {
 	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) (rows, fresh int, err error)
 }
 
+// Parts are what a Control works with.
+type Parts struct {
+	Store   *store.Store
+	Catalog *catalog.Catalog
+	Loader  *engine.Loader
+	Books   *books.Books
+	Secrets Secrets
+	Far     Far
+	Intake  Intake
+	Now     func() time.Time
+	Changed func() // told when something was applied, or there is new work
+}
+
 // New makes a Control.
-func New(s *store.Store, c *catalog.Catalog, l *engine.Loader, b *books.Books, secrets Secrets, intake Intake, now func() time.Time, changed func()) *Control {
-	return &Control{store: s, catalog: c, loader: l, books: b, secrets: secrets, intake: intake, now: now, changed: changed}
+func New(p Parts) *Control {
+	return &Control{store: p.Store, catalog: p.Catalog, loader: p.Loader, books: p.Books, secrets: p.Secrets, intake: p.Intake, far: p.Far, now: p.Now, changed: p.Changed}
 }
 
 // Runs lists a customer's ended runs.
@@ -77,10 +91,10 @@ func (c *Control) ResolveException(ctx context.Context, by access.Principal, ten
 		return err
 	}
 	if e == nil {
-		return &hub.Error{Kind: hub.NotFound, Code: "exception.unknown", Message: "There is no such exception.", Hint: "List those that are open: throughline exceptions CUSTOMER."}
+		return errNoException
 	}
 	if how == Ignore && reason == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "exception.reason_missing", Field: "reason", Message: "To ignore an exception needs a reason.", Hint: "Say why it may stay as it is."}
+		return errNoReason
 	}
 	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
 		return err
@@ -121,6 +135,7 @@ type Explained struct {
 	Write store.Write
 	Sent  map[string]any
 	Rules []Rule
+	Edits []store.Edit // what people had changed of the record that it comes from
 }
 
 // Rule is the rule that made a field, and where it stands.
@@ -152,6 +167,9 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 		e := Explained{Write: w}
 		if err := json.Unmarshal(w.Body, &e.Sent); err != nil {
 			return nil, fmt.Errorf("read what was sent: %w", err)
+		}
+		if e.Edits, err = c.edited(ctx, t, w); err != nil {
+			return nil, err
 		}
 		conn, err := t.Connection(ctx, w.Connection)
 		if err != nil {

@@ -201,6 +201,11 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 			return c, false, &hub.Error{Kind: hub.Invalid, Code: "connection.setting_missing", Field: "settings." + s.Key, Message: fmt.Sprintf("%s needs %s.", e.Value.Connector, s.Key), Hint: s.Value.About}
 		}
 	}
+	for _, l := range system.Connector.File.Limits {
+		if _, err := l.In(settings[l.Setting]); err != nil {
+			return c, false, err
+		}
+	}
 	text, err := json.Marshal(settings)
 	if err != nil {
 		return c, false, err

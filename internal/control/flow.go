@@ -71,6 +71,10 @@ func (c *Control) flow(ctx context.Context, tenant hub.TenantID, id hub.Deployme
 			return nil
 		}
 	}
+	return noFlow(id)
+}
+
+func noFlow(id hub.DeploymentID) error {
 	return &hub.Error{Kind: hub.NotFound, Code: "flow.unknown", Message: fmt.Sprintf("There is no flow %q.", id), Hint: "List those that are there: throughline flows list CUSTOMER."}
 }
 

@@ -3,6 +3,8 @@ package demo
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"throughline/internal/hub"
@@ -25,6 +27,11 @@ type Result struct {
 	Seconds      float64  `json:"seconds"`
 	Why          []string `json:"why"` // the parked deals, each with its reason
 
+	Month bool `json:"-"` // it has passed
+	Hours
+	ByCustomer []HoursOf `json:"by_customer"`
+	Exceptions []string  `json:"exceptions_resolved"` // the classes of the month's, by code
+
 	UnderWay int `json:"-"` // won, and not yet carried through
 	toTrack  int // projects of those who have a time tracker
 }
@@ -36,7 +43,7 @@ func (r Result) Good() bool {
 
 // Count compares what was sold with what the far sides hold.
 func (s *Stage) Count(ctx context.Context) (Result, error) {
-	r := Result{DealsWon: len(s.deals), Seconds: time.Since(s.begun).Seconds(), Why: []string{}}
+	r := Result{DealsWon: len(s.deals), Seconds: time.Since(s.begun).Seconds(), Why: []string{}, Hours: newHours(), ByCustomer: []HoursOf{}, Exceptions: slices.Sorted(maps.Keys(s.classes)), Month: s.monthOver}
 	for _, far := range []*Far{s.ERP, s.Time} {
 		n, err := s.repeats(far)
 		if err != nil {
@@ -50,7 +57,12 @@ func (s *Stage) Count(ctx context.Context) (Result, error) {
 			return r, err
 		}
 	}
-	return r, nil
+	if !s.monthOver {
+		return r, nil
+	}
+	var err error
+	r.Hours, r.ByCustomer, err = s.CountHours(ctx)
+	return r, err
 }
 
 // holdings counts what we made in a customer's accounts.
@@ -76,7 +88,7 @@ func (s *Stage) holdings(c customer, r *Result) {
 // outcomes tells for each won deal of a customer whether the CRM has its project, a person has it,
 // or nobody.
 func (s *Stage) outcomes(ctx context.Context, c customer, r *Result) error {
-	open, err := s.App.Store.Tenant(c.tenant()).Exceptions(ctx, store.Filter{State: "open", Limit: 100_000})
+	open, err := s.App.Store.Tenant(c.tenant()).Exceptions(ctx, store.Filter{Deployment: "deals", State: "open", Limit: 100_000})
 	if err != nil {
 		return err
 	}
@@ -126,7 +138,10 @@ func (s *Stage) repeats(far *Far) (n int, err error) {
 	for _, e := range created(far.Effects()) {
 		key := e.Marker
 		if key == "" {
-			if key, err = s.rowKey(far, e); err != nil {
+			if key, err = s.rowKey(far, e); hub.KindOf(err) == hub.NotFound {
+				continue // taken out again
+			}
+			if err != nil {
 				return n, err
 			}
 		}
@@ -150,7 +165,7 @@ func (s *Stage) rowKey(far *Far, e simulator.Effect) (string, error) {
 	}
 	key := ""
 	for _, f := range fields {
-		key += fmt.Sprint(row.Fields[f], "/")
+		key += inside(row.Fields, f) + "/"
 	}
 	return key, nil
 }

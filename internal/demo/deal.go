@@ -74,7 +74,11 @@ type arrival struct {
 
 // Arrive lets the nth new deal come and be won, as if a person had entered it.
 func (s *Stage) Arrive(n int) error {
-	c := s.cast.Customers[n%len(s.cast.Customers)]
+	return s.arrive(s.cast.Customers[n%len(s.cast.Customers)], n)
+}
+
+// arrive lets the nth deal come to a customer.
+func (s *Stage) arrive(c customer, n int) error {
 	a := s.arrivals[n%len(s.arrivals)]
 	fields := maps.Clone(a.Deal)
 	if round := n / (len(s.cast.Customers) * len(s.arrivals)); round > 0 {

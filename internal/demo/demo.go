@@ -3,15 +3,16 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
-	"throughline/internal/access"
 	"throughline/internal/app"
 	"throughline/internal/hub"
 )
@@ -26,8 +27,14 @@ type Stage struct {
 
 	cast     cast
 	arrivals []arrival
+	month    month
 	begun    time.Time
 	deals    []*deal
+
+	mu        sync.Mutex
+	files     map[string]string // the customers' files, as they were applied last
+	classes   map[string]bool   // of exceptions that occurred in the month
+	monthOver bool
 }
 
 // cast says who plays which part, in the far sides' words; it is data, so that no vendor's name
@@ -55,13 +62,16 @@ func (c customer) tracks() bool { return c.Secrets["time"] != nil }
 
 // Open starts far sides and product in folder dir; everything ends with ctx.
 func Open(ctx context.Context, cfg app.Config, definition fs.FS) (*Stage, error) {
-	s := &Stage{begun: time.Now()}
-	for name, into := range map[string]any{"cast.json": &s.cast, "arrivals.json": &s.arrivals} {
+	s := &Stage{begun: time.Now(), files: map[string]string{}}
+	for name, into := range map[string]any{"cast.json": &s.cast, "arrivals.json": &s.arrivals, "month.json": &s.month} {
 		data, err := fs.ReadFile(definition, name)
 		if err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(data, into); err != nil {
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber() // no amount goes through a float
+		d.DisallowUnknownFields()
+		if err := d.Decode(into); err != nil {
 			return nil, fmt.Errorf("read the demo's %s: %w", name, err)
 		}
 	}
@@ -109,8 +119,8 @@ func (s *Stage) setUp(ctx context.Context, c customer, dir string, definition fs
 	text := os.Expand(string(file), func(name string) string {
 		return map[string]string{"CRM_URL": s.CRM.URL, "ERP_URL": s.ERP.URL, "TIME_URL": s.Time.URL, "DATA": dir}[name]
 	})
-	by := access.Principal{Name: "demo", Role: "admin", Tenant: access.Everyone}
-	if _, err := s.App.Control.Apply(ctx, by, name, []byte(text)); err != nil || !c.Hooks {
+	s.files[c.Name] = text
+	if _, err := s.App.Control.Apply(ctx, operator, name, []byte(text)); err != nil || !c.Hooks {
 		return err
 	}
 	hook := map[string]any{"url": s.App.URL() + "/hooks/" + c.Name + "/crm"}

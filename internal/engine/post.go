@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"throughline/internal/canonical"
 	"throughline/internal/exact"
@@ -258,6 +259,9 @@ func (r *run) amountOf(l *store.Posting) (exact.Money, bool) {
 	return m, err == nil
 }
 
+// sumFor is how long a sum may serve for warnings: a week that is approved at once is to be warned of.
+const sumFor = time.Second
+
 // warn tells people that a sum comes near its limit. It goes by what was known a moment ago: only the
 // limit itself is exact.
 func (r *run) warn(limit *workflow.PlanLimit, c *store.Count) error {
@@ -270,7 +274,7 @@ func (r *run) warn(limit *workflow.PlanLimit, c *store.Count) error {
 		return err
 	}
 	name := fmt.Sprintf("tally/%s/%s/%s", r.work.Tenant, c.Name, c.Item)
-	sum, err := r.known(name, listFor, func() (any, error) { return r.tenant.Tally(r.ctx, c.Name, c.Item) })
+	sum, err := r.known(name, sumFor, func() (any, error) { return r.tenant.Tally(r.ctx, c.Name, c.Item) })
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,12 @@ type run struct {
 	seen    []store.Record     // records as they were seen, kept when the run ends or pauses
 	fresh   bool               // the ledger knows nothing of the record yet, and so of none that is derived from it
 
-	class  hub.WriteClass // of the write under way
-	halted []halt         // the roles at which this run can do no more for now
-	books  books          // what the record has brought into the books, where the template posts
-	about  hub.RecordID   // the line of the books that a person is asked about
-	warns  []string       // what people are told without the run being stopped
+	class  hub.WriteClass   // of the write under way
+	halted []halt           // the roles at which this run can do no more for now
+	books  books            // what the record has brought into the books, where the template posts
+	about  hub.RecordID     // the line of the books, or the record, that a person is asked about
+	sought hub.ConnectionID // where that record is looked for
+	warns  []string         // what people are told without the run being stopped
 	label  string
 	calls  atomic.Int32
 	writes int
@@ -148,6 +149,9 @@ func (r *run) trigger() error {
 		return err
 	}
 	r.fresh = !r.resumed && len(r.pending.Links) > 0
+	if err := r.edit(rec); err != nil {
+		return err
+	}
 	r.label = r.flow.Schemas.Schema(rec.record.Type).LabelOf(rec.record)
 	r.keep("record", rec)
 	r.keep(rec.record.Type, rec)
@@ -515,7 +519,7 @@ func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 	if e != nil {
 		f.Run.Code, f.Run.Message = e.Code, e.Message
 		f.Exception = &store.Exception{ID: hub.ExceptionID(r.e.NewID("exc")), Class: e.Kind.Class(), Code: e.Code, Message: e.Message, Hint: e.Hint, Field: e.Field,
-			Value: cmp.Or(e.Value, r.valueOf(e.Field)), About: r.about, Label: r.label, Opened: now}
+			Value: cmp.Or(e.Value, r.valueOf(e.Field)), About: r.about, Connection: r.sought, Label: r.label, Opened: now}
 		f.Exception.Seconds, f.Exception.Amount = r.risk()
 	}
 	r.pending.Finish, r.pending.Records = f, r.seen

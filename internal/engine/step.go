@@ -31,7 +31,11 @@ func (r *run) step(p *workflow.Plan) error {
 	case "find":
 		return r.find(p)
 	case "match":
-		return r.apart(p.In, r.match(p))
+		err := r.match(p)
+		if r.flow.Template.Post != nil {
+			return err // nothing goes anywhere else, and what later steps miss for want of it is not the cause
+		}
+		return r.apart(p.In, err)
 	case "decide":
 		return r.decide(p)
 	case "approve":
@@ -275,7 +279,7 @@ func (r *run) match(p *workflow.Plan) error {
 	if p.Within.D == 0 {
 		link, err := r.matched(p, res, end)
 		if err != nil || link == nil {
-			return err
+			return r.unsure(res, end, err)
 		}
 		return r.link(p.Match, res, end, *link)
 	}
@@ -284,8 +288,18 @@ func (r *run) match(p *workflow.Plan) error {
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
 		return r.link(p.Match, res, end, *link)
 	}
+	return r.unsure(res, end, err)
+}
+
+// unsure notes of which record it is not known who it is over there, so that a person can say it.
+func (r *run) unsure(res *result, end *End, err error) error {
+	if e := hub.AsError(err); e != nil && e.Code == ambiguousMatch {
+		r.about, r.sought = res.record.ID, end.Conn.ID
+	}
 	return err
 }
+
+const ambiguousMatch = "match.ambiguous"
 
 // matched is how the record is known there, or how it came to be known just now; nil where it is not.
 func (r *run) matched(p *workflow.Plan, res *result, end *End) (*store.Link, error) {

@@ -18,6 +18,7 @@ type (
 	RunID        string // run_…
 	RecordID     string // rec_…
 	ExceptionID  string // exc_…
+	CauseID      string // cause_…
 )
 
 // RecordKey names a vendor's record inside one tenant: connection, kind and the vendor's id. Order
@@ -86,6 +87,11 @@ const (
 func EventIDFor(tenant TenantID, connection ConnectionID, kind, id, dedupe string) EventID {
 	root := digest(string(tenant), nearby([]string{string(connection), kind, id})...)
 	return EventID("evt_" + root[:rootLength] + digest(string(tenant), string(connection), kind, id, dedupe)[:ownLength])
+}
+
+// CauseIDFor derives the ID of what many exceptions of a flow have in common.
+func CauseIDFor(d DeploymentID, parts ...string) CauseID {
+	return CauseID("cause_" + digest(string(d), parts...)[:12])
 }
 
 // OpKeyFor derives the key of a write, the same in every attempt.

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,16 +88,24 @@ func callValue(at any, args []any) (any, error) {
 	if m.others != "" {
 		return m.others, nil
 	}
+	if !p.reading {
+		return nil, m.unsaid(v)
+	}
 	return nil, m.unmapped(v)
 }
 
 func (m valueMap) unmapped(v string) error {
-	var known []string
-	for k := range m.to {
-		known = append(known, k)
-	}
-	slices.Sort(known)
 	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name, Value: v,
-		Message: fmt.Sprintf("Nobody has said what %q means in the value map %s.", v, m.name),
-		Hint:    fmt.Sprintf("Add a line for it to the customer's values (%s: …), then retry. Known are %s.", m.name, strings.Join(known, ", "))}
+		Message: fmt.Sprintf("Nobody has said what %q means in the value map %s.", v, m.name), Hint: m.hint()}
+}
+
+// unsaid is the same the other way round: a value of ours that has no word over there.
+func (m valueMap) unsaid(v string) error {
+	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unsaid", Field: m.name, Value: v,
+		Message: fmt.Sprintf("Nobody has said what the far side calls %q (value map %s).", v, m.name), Hint: m.hint()}
+}
+
+func (m valueMap) hint() string {
+	known := slices.Sorted(maps.Keys(m.to))
+	return fmt.Sprintf("Add a line for it to the customer's values (%s: …), then retry. Known are %s.", m.name, strings.Join(known, ", "))
 }

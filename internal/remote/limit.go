@@ -97,6 +97,8 @@ func (conn *Connection) open() *limits {
 	if conn.limits == nil {
 		conn.limits = &limits{}
 		for i, l := range conn.Connector.File.Limits {
+			own, _ := conn.Settings[l.Setting].(string)
+			l.Rate, _ = l.In(own) // what is no rate is refused when it is applied
 			conn.limits.list = append(conn.limits.list, &limit{Limit: l, name: fmt.Sprintf("%d %s", i, l.Class)})
 		}
 		conn.limits.list = append(conn.limits.list, &limit{name: "far side"}) // what the far side says while it has no limit of its own

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"throughline/internal/connector"
+	"throughline/internal/hub"
 	"throughline/internal/specfile"
 )
 
@@ -70,5 +72,18 @@ func TestWaitersComeBackOneAfterTheOther(t *testing.T) {
 	}
 	if want := time.Second + 400*time.Millisecond; last != want {
 		t.Errorf("the fifth waits %s, want %s", last, want)
+	}
+}
+
+func TestAnAccountMaySayItsOwnLimit(t *testing.T) {
+	file := &connector.File{Limits: []connector.Limit{{Rate: specfile.Rate{N: 100, Per: time.Minute}, Setting: "calls"}}}
+	for own, want := range map[string]specfile.Rate{"": {N: 100, Per: time.Minute}, "7 per second": {N: 7, Per: time.Second}} {
+		conn := &Connection{Connector: &connector.Connector{File: file}, Settings: map[string]any{"calls": own}}
+		if got := conn.open().list[0].Rate; got != want {
+			t.Errorf("with %q the limit is %v, want %v", own, got, want)
+		}
+	}
+	if _, err := file.Limits[0].In("plenty"); hub.KindOf(err) != hub.Invalid {
+		t.Errorf("a rate that is none: %v", err)
 	}
 }

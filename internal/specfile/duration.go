@@ -79,10 +79,23 @@ const rateHint = "Write it as 50 per second, 100 per 15 s or 20000 per day."
 
 // DecodeSpec takes a number, "per" and a span of time.
 func (r *Rate) DecodeSpec(n *Node) {
-	m := rateText.FindStringSubmatch(n.Text())
-	if n.Kind() != KindText || m == nil {
+	if n.Kind() != KindText || !rateText.MatchString(n.Text()) {
 		n.wanted("a rate", rateHint)
 		return
+	}
+	v, ok := ParseRate(n.Text())
+	if !ok {
+		n.Problem("the rate `"+shorten(n.Text())+"` is out of range", rateHint)
+		return
+	}
+	*r = v
+}
+
+// ParseRate reads a rate as it is written in files.
+func ParseRate(text string) (r Rate, ok bool) {
+	m := rateText.FindStringSubmatch(text)
+	if m == nil {
+		return Rate{}, false
 	}
 	if m[2] == "" {
 		m[2] = "1"
@@ -90,10 +103,9 @@ func (r *Rate) DecodeSpec(n *Node) {
 	count, err := strconv.Atoi(m[1])
 	per, ok := spanOf(m[2], m[3])
 	if err != nil || !ok || count == 0 || per == 0 {
-		n.Problem("the rate `"+shorten(n.Text())+"` is out of range", rateHint)
-		return
+		return Rate{}, false
 	}
-	r.N, r.Per = count, per
+	return Rate{count, per}, true
 }
 
 // JSONSchema is a number, "per" and a span of time.

@@ -130,8 +130,10 @@ type Exception struct {
 	Message    string
 	Hint       string
 	Field      string
-	Value      string       // what stood in the field: the same cause has the same
-	About      hub.RecordID // the line of the books that is asked about; empty: none
+	Value      string           // what stood in the field: the same cause has the same
+	About      hub.RecordID     // the line of the books, or the record, that is asked about; empty: none
+	Connection hub.ConnectionID // where it is looked for; empty: nowhere
+	Cause      hub.CauseID      // given by the store
 	Label      string
 	Seconds    int64  // of work at risk
 	Amount     string // of money at risk: "150.00 EUR"; empty: not known
@@ -422,7 +424,7 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 			resolved = append(resolved, []any{"resolved itself: a later run ended " + string(f.Run.Outcome), micros(f.Run.Ended), w.Tenant, w.Deployment, w.Key})
 		}
 		if e := f.Exception; e != nil {
-			opened = append(opened, []any{w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Value, e.About, e.Label, e.Seconds, e.Amount, micros(e.Opened)})
+			opened = append(opened, []any{w.Tenant, e.ID, w.Deployment, w.Key, f.Run.ID, e.Class, e.Code, e.Message, e.Hint, e.Field, e.Value, e.About, e.Connection, causeOf(w.Deployment, e), e.Label, e.Seconds, e.Amount, micros(e.Opened)})
 		}
 	}
 	const resolve = `
@@ -432,8 +434,8 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 		return err
 	}
 	const open = `
-		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, value, about, label, seconds, amount, state, opened_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
+		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, value, about, connection, cause, label, seconds, amount, state, opened_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
 	_, err := t.each(ctx, open, opened)
 	return err
 }

@@ -187,11 +187,11 @@ func (t *Tenant) Work(ctx context.Context, f Filter) ([]hub.Work, error) {
 	return all(r, err, scanWork)
 }
 
-const exceptionColumns = `id, deployment, record_key, run, class, code, message, hint, field, value, about, label, seconds, amount, state, resolution, opened_at, closed_at`
+const exceptionColumns = `id, deployment, record_key, run, class, code, message, hint, field, value, about, connection, cause, label, seconds, amount, state, resolution, opened_at, closed_at`
 
 func scanException(r rows, e *Exception) error {
 	var from, to int64
-	err := r.Scan(&e.ID, &e.Deployment, &e.Key, &e.Run, &e.Class, &e.Code, &e.Message, &e.Hint, &e.Field, &e.Value, &e.About, &e.Label, &e.Seconds, &e.Amount, &e.State, &e.Resolution, &from, &to)
+	err := r.Scan(&e.ID, &e.Deployment, &e.Key, &e.Run, &e.Class, &e.Code, &e.Message, &e.Hint, &e.Field, &e.Value, &e.About, &e.Connection, &e.Cause, &e.Label, &e.Seconds, &e.Amount, &e.State, &e.Resolution, &from, &to)
 	e.Opened, e.Closed = instant(from), instant(to)
 	return err
 }
@@ -222,28 +222,15 @@ func (t *Tenant) Decision(ctx context.Context, d hub.DeploymentID, key string, a
 }
 
 // CloseException ends an exception by a person's word. With retry its record runs again, on fresh
-// data; without, it stays as it is until something new arrives. The change and its audit entry are
-// one (G5). It answers false where the exception was no longer open: a double click is harmless.
+// data; without, it stays as it is until something new arrives. It answers false where the exception
+// was no longer open: a double click is harmless.
 func (t *Tenant) CloseException(ctx context.Context, id hub.ExceptionID, state, resolution string, retry bool, entry AuditEntry) (done bool, err error) {
-	now := t.now()
-	err = t.db.change(ctx, func(x tx) error {
-		const q = `UPDATE exception SET state = ?, resolution = ?, closed_at = ? WHERE tenant = ? AND id = ? AND state = 'open'`
-		n, err := x.exec(ctx, q, state, resolution, micros(now), t.id, id)
-		if err != nil || n == 0 {
-			return err
-		}
-		done = true
-		if retry {
-			const again = `
-				UPDATE work SET state = 'ready', lane = 0, due_at = ?, run = '', revision = 0, attempts = 0, crashes = 0
-				WHERE state = 'parked' AND tenant = ? AND (deployment, record_key) IN (SELECT deployment, record_key FROM exception WHERE tenant = ? AND id = ?)`
-			if _, err := x.exec(ctx, again, micros(now), t.id, t.id, id); err != nil {
-				return err
-			}
-		}
-		return t.appendAudit(ctx, x, t.id, []AuditEntry{entry})
-	})
-	return done, err
+	e, err := t.Exception(ctx, id)
+	if err != nil || e == nil {
+		return false, err
+	}
+	n, err := t.Resolve(ctx, []Member{*e}, Resolution{State: state, Note: resolution, Retry: retry, First: true}, func(Member) AuditEntry { return entry })
+	return n == 1, err
 }
 
 // Count is how many rows of work stand in a state.

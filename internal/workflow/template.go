@@ -592,10 +592,15 @@ func (p Parameter) Answer(given any) (any, error) {
 		}
 		return list, nil
 	case "int":
-		if n, ok := given.(int64); ok {
+		switch n := given.(type) {
+		case int64:
 			return n, nil
+		case float64: // as a kept flow is read
+			s = strconv.FormatFloat(n, 'f', -1, 64)
+		case fmt.Stringer: // a number in a file
+			s = n.String()
 		}
-		n, err := strconv.ParseInt(fmt.Sprint(given), 10, 64)
+		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("%v is no whole number", given)
 		}

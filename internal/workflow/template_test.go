@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 
 	"throughline/internal/canonical"
+	"throughline/internal/exact"
 	"throughline/internal/workflow"
 	"throughline/schemas"
 	"throughline/templates"
@@ -61,6 +62,8 @@ func TestAnswersToParameters(t *testing.T) {
 		{"a list in one line", workflow.Parameter{Type: "list"}, "a, b", "[a b]"},
 		{"yes", workflow.Parameter{Type: "bool"}, true, "true"},
 		{"a number", workflow.Parameter{Type: "int"}, "7", "7"},
+		{"a number that is written as one", workflow.Parameter{Type: "int"}, exact.MustDecimal("360"), "360"},
+		{"a number as a kept flow has it", workflow.Parameter{Type: "int"}, float64(1000000), "1000000"},
 		{"money without a currency", workflow.Parameter{Type: "money"}, "7", "currency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -231,6 +231,8 @@ CREATE TABLE exception (
   field TEXT NOT NULL,
   value TEXT NOT NULL DEFAULT '',
   about TEXT NOT NULL DEFAULT '',
+  connection TEXT NOT NULL DEFAULT '',
+  cause TEXT NOT NULL DEFAULT '',
   label TEXT NOT NULL,
   seconds BIGINT NOT NULL DEFAULT 0,
   amount TEXT NOT NULL DEFAULT '',
@@ -242,6 +244,23 @@ CREATE TABLE exception (
 );
 CREATE INDEX exception_open ON exception (tenant, state, opened_at);
 CREATE INDEX exception_key ON exception (tenant, deployment, record_key);
+CREATE INDEX exception_cause ON exception (tenant, cause, id);
+
+-- What a person has changed of a record that starts a flow. What the vendor sent stays as it came; a
+-- flow reads the record with the edits that have not ended, the latest last.
+CREATE TABLE edit (
+  tenant TEXT NOT NULL,
+  deployment TEXT NOT NULL,
+  record_key TEXT NOT NULL,
+  made_at BIGINT NOT NULL,
+  fields TEXT NOT NULL,
+  who TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  ended_at BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (tenant, deployment, record_key, made_at)
+)
+-- sqlite: WITHOUT ROWID
+;
 
 CREATE TABLE cursor (
   tenant TEXT NOT NULL,
@@ -298,6 +317,7 @@ DROP TABLE limit_use;
 DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE cursor;
+DROP TABLE edit;
 DROP TABLE exception;
 DROP TABLE tally;
 DROP TABLE posting;

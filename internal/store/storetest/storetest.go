@@ -72,6 +72,14 @@ func Run(t *testing.T, open Opener) {
 		"a paused flow's rows wait until it is resumed":                paused,
 		"a newer revision pauses and resumes too":                      pausedByFile,
 		"lines are read by their days, with how they are known there":  linesByDay,
+		"what has one cause is one line, with exact sums":              causes,
+		"what is done with a cause is done once with each":             resolves,
+		"who is held up later is not of an action":                     cameLater,
+		"what is ignored stays until its day, or is opened again":      ignores,
+		"a cause is gone when nobody is held up by it":                 mendsItself,
+		"a choice is answered until it is opened again":                chooses,
+		"an edit stands beside what came until it is ended":            editing,
+		"a person says who a record is over there":                     linking,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
