@@ -41,6 +41,7 @@ func Handler(c *control.Control, k *access.Keys, log *slog.Logger) http.Handler 
 	a.records()
 	a.customers()
 	a.flows()
+	a.service()
 	mux.HandleFunc("/", noRoute)
 	return mux
 }

@@ -70,6 +70,7 @@ type Engine struct {
 	gather  gather
 	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
+	ledger  store.Standing
 }
 
 // New makes an engine; Run starts it.
@@ -131,6 +132,9 @@ func (e *Engine) more(ctx context.Context, recovered *time.Time, free chan struc
 	if err := e.keep(ctx, recovered); err != nil {
 		return nil, err
 	}
+	if held, err := e.held(ctx); held || err != nil {
+		return nil, err
+	}
 	if e.suspect {
 		return e.alone(ctx, free)
 	}
@@ -169,7 +173,7 @@ func (e *Engine) Join(ctx context.Context) error {
 	if err == nil && n > 0 {
 		e.Log.Info("took over work", "rows", n)
 	}
-	return err
+	return errors.Join(err, e.look(ctx))
 }
 
 // keep renews the lease at a third of its length and looks after dead nodes. A store that does not
@@ -204,7 +208,7 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	}
 	suspect, err := e.Store.Suspects(ctx)
 	e.suspect = e.suspect || suspect
-	return err
+	return errors.Join(err, e.look(ctx))
 }
 
 func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deployment) + "/" + w.Key }

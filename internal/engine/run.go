@@ -126,7 +126,11 @@ func (r *run) load() error {
 func (r *run) trigger() error {
 	t := r.flow.Template
 	end := r.flow.Roles[t.File.Trigger.From]
-	x, err := r.vendorRecord(end, r.event.Key, r.event.Payload)
+	carried := r.event.Payload
+	if kind := end.Conn.Connector.Kind(r.event.Key.Kind); r.lost(r.event.Received) && kind != nil && kind.Get != nil {
+		carried = nil // it may be older by now than what was written of it
+	}
+	x, err := r.vendorRecord(end, r.event.Key, carried)
 	if err != nil {
 		return err
 	}

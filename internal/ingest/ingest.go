@@ -158,6 +158,9 @@ func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	}
 	now := in.now()
 	w.State, w.Due, w.Attempts, w.Reason, w.Revision = hub.Later, now.Add(f.Every), 0, "", 0
+	if f.Every == 0 {
+		w.State = hub.Idle // it was to catch up once
+	}
 	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: &store.Defer{Work: w}}, nil
 }
 

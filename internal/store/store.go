@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,8 +24,9 @@ var migrations embed.FS
 
 // Store is the ledger.
 type Store struct {
-	db  database
-	now func() time.Time
+	db     database
+	now    func() time.Time
+	marked *markFile
 }
 
 // Open opens (and where needed makes or migrates) the store at url: "postgres://…", or the path of
@@ -33,7 +35,7 @@ type Store struct {
 func Open(ctx context.Context, url string, now func() time.Time) (*Store, error) {
 	var db database
 	var err error
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+	if isPostgres(url) {
 		db, err = openPostgres(ctx, url)
 	} else {
 		db, err = openSQLite(ctx, url)
@@ -42,7 +44,15 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 		return nil, &hub.Error{Kind: hub.Unavailable, Code: "store.open", Message: "The store cannot be opened.",
 			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
 	}
-	return &Store{db: db, now: now}, nil
+	s := &Store{db: db, now: now, marked: &markFile{}}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return s, nil
+}
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
 // Close waits for what is being written and closes.
@@ -67,7 +77,7 @@ func openSQLite(ctx context.Context, path string) (database, error) {
 	}
 	readers.SetMaxOpenConns(4)
 	readers.SetMaxIdleConns(4)
-	return &sqliteDB{writer: &prepared{db: writer, known: map[string]*sql.Stmt{}}, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}},
+	return &sqliteDB{writer: &prepared{db: writer, known: map[string]*sql.Stmt{}}, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}}, readers: readers,
 		closers: []func() error{readers.Close, writer.Close, writers.Close}}, nil
 }
 
