@@ -138,6 +138,9 @@ func (c *benchDealsCmd) serve(ctx context.Context) error {
 	if err := c.customers(ctx, a); err != nil {
 		return err
 	}
+	if _, err := adminKey(ctx, a); err != nil {
+		return err
+	}
 	ready := trial.Ready{URL: a.URL(), Webhook: a.URL() + "/hooks/bench/crm", PIDs: []int{os.Getpid()}}
 	if len(c.Tenants) > 0 {
 		ready.Webhook = ""

@@ -21,14 +21,14 @@ func (c *statusCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(st)
 	}
-	for _, line := range told(st) {
+	for _, line := range standing(st) {
 		fmt.Println(line)
 	}
 	return nil
 }
 
-// told is a status in sentences.
-func told(st api.Status) []string {
+// standing is a status in sentences.
+func standing(st api.Status) []string {
 	at := func(t *time.Time) string {
 		if t == nil {
 			return "the beginning"

@@ -336,7 +336,7 @@ func (b *backupReader) row() ([]any, error) {
 		return nil, torn(err)
 	}
 	if mark != rowMark {
-		return nil, torn(b.body.UnreadByte())
+		return nil, b.body.UnreadByte()
 	}
 	values := make([]any, len(b.table.Columns))
 	for i, c := range b.table.Columns {

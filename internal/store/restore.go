@@ -72,7 +72,7 @@ func (r Restoring) intoSQLite(ctx context.Context, b *backupReader, stamp string
 		err = remove(r.To)
 	}
 	if err == nil {
-		err = os.Rename(fresh, r.To)
+		err = move(fresh, r.To)
 	}
 	return aside, err
 }

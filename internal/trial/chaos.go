@@ -17,13 +17,14 @@ import (
 // Chaos is a trial by force.
 type Chaos struct {
 	Stage
-	Seed   uint64
-	Kills  int      // kill -9 at random moments
-	Points []string // crash points, each once
-	Faults farside.Plan
-	Nodes  int
-	Drain  time.Duration // how long everything may take to come to rest afterwards
-	Log    io.Writer     // progress, for people
+	Seed    uint64
+	Kills   int      // kill -9 at random moments
+	Points  []string // crash points, each once
+	Faults  farside.Plan
+	Nodes   int
+	Restore int           // deals after a backup, before it is restored
+	Drain   time.Duration // how long everything may take to come to rest afterwards
+	Log     io.Writer     // progress, for people
 }
 
 // Result is what a trial by force found.
@@ -44,6 +45,9 @@ type Result struct {
 	RefusedRoll  int            `json:"refused_in_rolling_restart"`
 	Drained      float64        `json:"drained_s"`
 	Unrested     int            `json:"unrested"` // records that did not come to rest in time
+	AfterBackup  int            `json:"effects_after_backup,omitempty"`
+	SentHeld     int            `json:"calls_while_held"`
+	Resumed      float64        `json:"resumed_s,omitempty"` // from the resumption until all was at rest
 	Faults       map[string]int `json:"faults"`
 	Lost         int            `json:"lost"`
 	Repeated     int            `json:"repeated"`
@@ -54,7 +58,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.RefusedRoll == 0 && r.Unrested == 0 && r.Attempts == 0
+	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -119,13 +123,16 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 	if r.Nodes > 1 {
 		err = r.manyNodes(ctx)
 	}
-	if err == nil && r.Kills == 0 && len(r.Points) == 0 {
+	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 {
 		err = pause(ctx, 5*time.Second) // nothing but the far side's faults
 	}
 	if err = errors.Join(err, end()); err != nil {
 		return err
 	}
-	return r.points(ctx)
+	if err := r.points(ctx); err != nil {
+		return err
+	}
+	return r.restored(ctx)
 }
 
 // kills ends a process by kill -9 at random moments under load. After every second one all comes to

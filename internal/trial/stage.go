@@ -96,6 +96,15 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	return Start(ctx, s.Program, env, args...)
 }
 
+// place is how commands that need no running product are told where its store is.
+func (s *Stage) place() []string {
+	args := []string{"--data", filepath.Join(s.Dir, "data")}
+	if s.schema != nil {
+		args = append(args, "--store", s.schema.URL)
+	}
+	return args
+}
+
 // ledger is the product's store as its own process would open it.
 func (s *Stage) ledger() string {
 	if s.schema != nil {

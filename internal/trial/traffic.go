@@ -69,10 +69,14 @@ func (t *traffic) send(ctx context.Context, n int) error {
 	return each(n, hands, func(int) error { return t.one(ctx) })
 }
 
-// one is a deal that is won; every third one is changed and sent again.
+// one is a deal that is won; every third one is changed and sent again. The CRM lists it from before
+// its webhook leaves, as CRMs do.
 func (t *traffic) one(ctx context.Context) error {
 	n := t.next.Add(1) - 1
 	tenant, id := t.tenants[int(n)%len(t.tenants)], fmt.Sprint(int(n)/len(t.tenants))
+	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id}); err != nil {
+		return err
+	}
 	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 {
 		return err
 	}
