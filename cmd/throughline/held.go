@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"throughline/internal/api"
+	"throughline/internal/app"
 	"throughline/internal/control"
 )
 
@@ -48,6 +49,13 @@ func standing(st api.Status) []string {
 	}
 	return append(lines, "ledger "+st.Ledger)
 }
+
+type holdCmd struct {
+	place
+	Reason string `arg:"" help:"Why, for those who see it held."`
+}
+
+func (c *holdCmd) Run(ctx context.Context) error { return app.Hold(ctx, c.config(), c.Reason) }
 
 type resumeCmd struct {
 	server

@@ -30,6 +30,7 @@ type commands struct {
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of a kind of file."`
 	Key        keyCmd        `cmd:"" help:"Make an API key."`
 	Status     statusCmd     `cmd:"" help:"Say how the service stands: working, or held and why."`
+	Hold       holdCmd       `cmd:"" help:"Store webhooks and send nothing: before the start after the whole machine was brought back from an earlier moment."`
 	Resume     resumeCmd     `cmd:"" help:"Let a service that is held go on."`
 	Backup     backupCmd     `cmd:"" help:"Write everything into one file, while the service works."`
 	Restore    restoreCmd    `cmd:"" help:"Put a backup where nothing stands yet; the service then starts held."`

@@ -41,12 +41,11 @@ type serveCmd struct {
 	place
 	Addr     string `help:"Address to listen on." default:"127.0.0.1:8080" env:"THROUGHLINE_ADDR"`
 	External string `help:"The address under which vendors reach this service, for their signatures." env:"THROUGHLINE_EXTERNAL"`
-	Held     bool   `help:"Start held: the whole machine, data folder included, was brought back from an earlier moment."`
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
 	cfg := c.config()
-	cfg.Addr, cfg.External, cfg.Held = c.Addr, c.External, c.Held
+	cfg.Addr, cfg.External = c.Addr, c.External
 	a, err := app.New(ctx, cfg)
 	if err != nil {
 		return err

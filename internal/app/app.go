@@ -49,7 +49,6 @@ type Config struct {
 	Workers  int
 	Lease    time.Duration // how long a node that stops is believed to live; longer than the longest call
 	NewKey   bool          // make a master key where there is none, also for a shared store
-	Held     bool          // begin held: the whole machine was brought back from an earlier moment
 	Log      *slog.Logger
 
 	Definitions []fs.FS // further definitions, with connectors/ and templates/
@@ -133,11 +132,7 @@ func (c *Config) open(ctx context.Context, key []byte) (*store.Store, error) {
 		return nil, err
 	}
 	s.KeepMark(filepath.Join(c.Data, "ledger.mark"))
-	err = s.SealedBy(ctx, secret.Fingerprint(key))
-	if err == nil && c.Held {
-		err = s.Hold(ctx, "The service was started held.")
-	}
-	if err != nil {
+	if err := s.SealedBy(ctx, secret.Fingerprint(key)); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -36,6 +36,17 @@ func Restore(ctx context.Context, c Config, from string, force bool) (m store.Ma
 	return store.Restore(ctx, store.Restoring{From: from, To: c.url(), Seal: sealer(key), Force: force, Now: c.Now})
 }
 
+// Hold holds the ledger that the Config names; nodes that work on it stop within seconds.
+func Hold(ctx context.Context, c Config, reason string) (err error) {
+	c.defaults()
+	s, err := store.Open(ctx, c.url(), c.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Hold(ctx, reason)
+}
+
 func sealer(key []byte) store.Sealer {
 	return store.Sealer{Key: secret.Derive(key, "backup"), Fingerprint: secret.Fingerprint(key)}
 }
