@@ -88,7 +88,7 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.MaxConns < 8 {
+	if cfg.MaxConns < 8 && !strings.Contains(url, "pool_max_conns=") { // who says how many gets so many
 		cfg.MaxConns = 8
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

@@ -17,40 +17,45 @@ import (
 // Chaos is a trial by force.
 type Chaos struct {
 	Stage
-	Seed    uint64
-	Kills   int      // kill -9 at random moments
-	Points  []string // crash points, each once
-	Faults  farside.Plan
-	Nodes   int
-	Restore int           // deals after a backup, before it is restored
-	Drain   time.Duration // how long everything may take to come to rest afterwards
-	Log     io.Writer     // progress, for people
+	Seed     uint64
+	Kills    int      // kill -9 at random moments
+	Points   []string // crash points, each once
+	Faults   farside.Plan
+	Nodes    int
+	Restore  int           // deals after a backup, before it is restored
+	Database string        // how the database goes wrong: one of DatabaseFaults
+	Times    int           // how often it does; 0: as often as is usual
+	Drain    time.Duration // how long everything may take to come to rest afterwards
+	Log      io.Writer     // progress, for people
 }
 
 // Result is what a trial by force found.
 type Result struct {
-	Store        string         `json:"store"`
-	Seed         uint64         `json:"seed"`
-	Plan         string         `json:"plan"`
-	SyncsPerS    float64        `json:"fdatasync_per_s"`
-	Nodes        int            `json:"nodes"`
-	Kills        int            `json:"kills"`
-	PointsHit    []string       `json:"points_hit,omitempty"`
-	PointsMissed []string       `json:"points_missed,omitempty"` // never passed: nothing is proved of them
-	LongestStart float64        `json:"longest_start_s"`
-	Takeover     float64        `json:"takeover_s,omitempty"`
-	Lease        float64        `json:"lease_s"`
-	Stop         float64        `json:"stop_s"`
-	Attempts     int            `json:"attempts_counted_by_stop"`
-	RefusedRoll  int            `json:"refused_in_rolling_restart"`
-	Drained      float64        `json:"drained_s"`
-	Unrested     int            `json:"unrested"` // records that did not come to rest in time
-	AfterBackup  int            `json:"effects_after_backup,omitempty"`
-	SentHeld     int            `json:"calls_while_held"`
-	Resumed      float64        `json:"resumed_s,omitempty"` // from the resumption until all was at rest
-	Faults       map[string]int `json:"faults"`
-	Lost         int            `json:"lost"`
-	Repeated     int            `json:"repeated"`
+	Store          string         `json:"store"`
+	Seed           uint64         `json:"seed"`
+	Plan           string         `json:"plan"`
+	SyncsPerS      float64        `json:"fdatasync_per_s"`
+	Nodes          int            `json:"nodes"`
+	Kills          int            `json:"kills"`
+	PointsHit      []string       `json:"points_hit,omitempty"`
+	PointsMissed   []string       `json:"points_missed,omitempty"` // never passed: nothing is proved of them
+	LongestStart   float64        `json:"longest_start_s"`
+	Takeover       float64        `json:"takeover_s,omitempty"`
+	Lease          float64        `json:"lease_s"`
+	Stop           float64        `json:"stop_s"`
+	Attempts       int            `json:"attempts_counted_by_stop"`
+	RefusedRoll    int            `json:"refused_in_rolling_restart"`
+	Drained        float64        `json:"drained_s"`
+	Unrested       int            `json:"unrested"` // records that did not come to rest in time
+	DatabaseFaults int            `json:"database_faults,omitempty"`
+	Reconnect      float64        `json:"reconnect_s,omitempty"` // from the end of a fault of the database until a webhook was acknowledged
+	Refused        map[string]int `json:"refused,omitempty"`     // webhooks that were not acknowledged at once, by answer
+	AfterBackup    int            `json:"effects_after_backup,omitempty"`
+	SentHeld       int            `json:"calls_while_held"`
+	Resumed        float64        `json:"resumed_s,omitempty"` // from the resumption until all was at rest
+	Faults         map[string]int `json:"faults"`
+	Lost           int            `json:"lost"`
+	Repeated       int            `json:"repeated"`
 	oracle.Verdict
 	Seconds float64 `json:"seconds"`
 }
@@ -58,7 +63,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0
+	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Refused[noRetryAfter] == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -68,6 +73,7 @@ type chaosRun struct {
 	fleet   *fleet
 	far     *far
 	traffic *traffic
+	proxy   *proxy // before the database; nil: none
 	result  Result
 }
 
@@ -90,6 +96,11 @@ func (r *chaosRun) carryOut(ctx context.Context) (err error) {
 		return err
 	}
 	r.result.SyncsPerS = round(r.result.SyncsPerS)
+	undo, err := r.prepareDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, undo()) }()
 	if r.fleet, err = r.open(ctx, r.Nodes); err != nil {
 		return err
 	}
@@ -123,13 +134,16 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 	if r.Nodes > 1 {
 		err = r.manyNodes(ctx)
 	}
-	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 {
+	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 && r.Database == "" {
 		err = pause(ctx, 5*time.Second) // nothing but the far side's faults
 	}
 	if err = errors.Join(err, end()); err != nil {
 		return err
 	}
 	if err := r.points(ctx); err != nil {
+		return err
+	}
+	if err := r.databaseFault(ctx); err != nil {
 		return err
 	}
 	return r.restored(ctx)

@@ -21,8 +21,9 @@ type Stage struct {
 	Lease   time.Duration
 	Workers int
 
-	schema *schema
-	far    *Process
+	schema  *schema
+	through string // the URL by which the product reaches it, if another
+	far     *Process
 }
 
 // Open makes schema and far side.
@@ -81,7 +82,10 @@ func (s *Stage) Databases() []int {
 // Product starts the product on this stage; env is added to its environment.
 func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	args := []string{"bench", "deals", "--serve-only", "--data", filepath.Join(s.Dir, "data"), "--far", s.Far}
-	if s.schema != nil {
+	switch {
+	case s.through != "":
+		args = append(args, "--store", s.through)
+	case s.schema != nil:
 		args = append(args, "--store", s.schema.URL)
 	}
 	if len(s.Tenants) > 0 {
