@@ -94,6 +94,7 @@ const (
 
 // Run works until the context ends; what is in hand then is finished first.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.leave(context.WithoutCancel(ctx)) // also where it ends half way into joining
 	if err := e.Join(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // ended before it began
@@ -174,6 +175,13 @@ func (e *Engine) Join(ctx context.Context) error {
 		e.Log.Info("took over work", "rows", n)
 	}
 	return errors.Join(err, e.look(ctx))
+}
+
+// leave ends the lease of a node that has nothing in hand any more. Where that fails, it runs out.
+func (e *Engine) leave(ctx context.Context) {
+	if err := e.Store.Leave(ctx, e.term()); err != nil {
+		e.Log.Warn("the lease was not given back", "error", err)
+	}
 }
 
 // keep renews the lease at a third of its length and looks after dead nodes. A store that does not

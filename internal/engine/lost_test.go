@@ -253,6 +253,5 @@ func TestHeldNothingIsClaimed(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Fatal(err)
 	}
-	h.drain()
 	h.once()
 }

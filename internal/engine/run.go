@@ -92,7 +92,9 @@ func (r *run) tick() error {
 		return err
 	}
 	step.Epoch, step.Tenant = r.work.Epoch, r.work.Tenant
+	crashpoint.At("cursor.store")
 	_, err = r.e.Journal.Record(r.ctx, step)
+	crashpoint.At("cursor.stored")
 	r.work.Epoch = 0 // recorded: nothing is left to end
 	return err
 }

@@ -180,9 +180,11 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 	if len(list) == 0 {
 		return nil
 	}
+	crashpoint.At("page.read")
 	if _, err := in.journal.Accept(ctx, list...); err != nil {
 		return fmt.Errorf("store what was read: %w", err)
 	}
+	crashpoint.At("page.stored")
 	in.wake()
 	return nil
 }

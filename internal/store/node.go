@@ -87,6 +87,12 @@ func (s *Store) Renew(ctx context.Context, epoch int64, lease time.Duration) err
 	return s.marked.keep(now)
 }
 
+// Leave ends a lease before its time: the node has nothing in hand any more.
+func (s *Store) Leave(ctx context.Context, epoch int64) error {
+	_, err := s.db.exec(ctx, `UPDATE node SET lease_until = 0 WHERE epoch = ?`, epoch)
+	return err
+}
+
 // fence holds the rows of leases while a change is recorded: either the change comes first or the
 // takeover does, never half of each.
 func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {

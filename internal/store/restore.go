@@ -71,6 +71,7 @@ func (r Restoring) intoSQLite(ctx context.Context, b *backupReader, stamp string
 	} else {
 		err = remove(r.To)
 	}
+	crashpoint.At("restore.moved")
 	if err == nil {
 		err = move(fresh, r.To)
 	}

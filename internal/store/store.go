@@ -16,6 +16,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
 )
 
@@ -45,9 +46,11 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
 	}
 	s := &Store{db: db, now: now, marked: &markFile{}}
+	crashpoint.At("ledger.migrated")
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
+	crashpoint.At("ledger.begun")
 	return s, nil
 }
 

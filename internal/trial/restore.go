@@ -52,7 +52,7 @@ func (r *chaosRun) lose(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	said, err := Call(ctx, r.Program, append([]string{"backup", file}, r.place()...)...)
+	said, err := Call(ctx, r.Program, append([]string{"backup", file}, r.Place()...)...)
 	if err != nil {
 		return errors.Join(err, <-sent)
 	}
@@ -75,7 +75,7 @@ func (r *chaosRun) bringBack(ctx context.Context, file string) error {
 		err = pause(ctx, r.Stage.Lease+time.Second)
 	}
 	if err == nil {
-		_, err = Call(ctx, r.Program, append([]string{"restore", file, "--force"}, r.place()...)...)
+		_, err = Call(ctx, r.Program, append([]string{"restore", file, "--force"}, r.Place()...)...)
 	}
 	for i := range r.Nodes {
 		if err == nil {

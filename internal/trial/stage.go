@@ -20,6 +20,7 @@ type Stage struct {
 	Tenants []string // empty: the one of the measurements
 	Lease   time.Duration
 	Workers int
+	Poll    time.Duration // how often the product asks the CRM, beside its webhooks; 0: never
 
 	schema  *schema
 	through string // the URL by which the product reaches it, if another
@@ -94,14 +95,17 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	if s.Lease > 0 {
 		args = append(args, "--lease", s.Lease.String())
 	}
+	if s.Poll > 0 {
+		args = append(args, "--poll", s.Poll.String())
+	}
 	if s.Workers > 0 {
 		args = append(args, "--workers", fmt.Sprint(s.Workers))
 	}
 	return Start(ctx, s.Program, env, args...)
 }
 
-// place is how commands that need no running product are told where its store is.
-func (s *Stage) place() []string {
+// Place is how commands that need no running product are told where its store is.
+func (s *Stage) Place() []string {
 	args := []string{"--data", filepath.Join(s.Dir, "data")}
 	if s.schema != nil {
 		args = append(args, "--store", s.schema.URL)

@@ -21,6 +21,7 @@ type traffic struct {
 	source  *source
 	ledger  *oracle.Ledger
 	next    atomic.Int64
+	steady  bool // no deal is changed
 }
 
 // hands is how many webhooks are under way at once; pace is the rest each hand takes in between, so
@@ -77,7 +78,7 @@ func (t *traffic) one(ctx context.Context) error {
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id}); err != nil {
 		return err
 	}
-	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 {
+	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 || t.steady {
 		return err
 	}
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id, Version: 1}); err != nil {
