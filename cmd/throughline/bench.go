@@ -39,6 +39,7 @@ type benchDealsCmd struct {
 	Store       string        `help:"sqlite, or a PostgreSQL URL (measured in a schema of its own)." default:"sqlite"`
 	Workers     int           `help:"Records in hand at once." default:"256"`
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name."`
+	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
 	Verbose     bool          `help:"Log more." short:"v"`
@@ -115,7 +116,7 @@ flows:
   deals:
     template: won-deal@1
     roles: {crm: crm, erp: erp, time: time}
-`
+%[3]s`
 
 // serve runs the product with the definitions of the measurements until the context ends.
 func (c *benchDealsCmd) serve(ctx context.Context) error {
@@ -139,6 +140,9 @@ func (c *benchDealsCmd) serve(ctx context.Context) error {
 	if err := c.customers(ctx, a); err != nil {
 		return err
 	}
+	if _, err := adminKey(ctx, a); err != nil {
+		return err
+	}
 	ready := trial.Ready{URL: a.URL(), Webhook: a.URL() + "/hooks/bench/crm", PIDs: []int{os.Getpid()}}
 	if len(c.Tenants) > 0 {
 		ready.Webhook = ""
@@ -158,9 +162,13 @@ func (c *benchDealsCmd) customers(ctx context.Context, a *app.App) error {
 			far[t] = c.Far + "/" + t
 		}
 	}
+	poll := ""
+	if c.Poll > 0 {
+		poll = fmt.Sprintf("    poll: %s\n", c.Poll)
+	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
 	for tenant, url := range far {
-		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, url)); err != nil {
+		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, url, poll)); err != nil {
 			return err
 		}
 	}

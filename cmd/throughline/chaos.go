@@ -17,16 +17,19 @@ import (
 )
 
 type chaosCmd struct {
-	Store  string          `help:"sqlite, or a PostgreSQL URL (in a schema of its own)." default:"sqlite"`
-	Kills  int             `help:"kill -9 at so many random moments."`
-	Points []string        `help:"Crash points to die at, each once; all for all of them."`
-	Nodes  int             `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
-	Lease  time.Duration   `help:"How long a node's lease lasts." default:"5s"`
-	Share  float64         `help:"Share of the far side's calls that go wrong, such as 0.1."`
-	Faults []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty; without it all of them."`
-	Seed   uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
-	Drain  time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
-	JSON   bool            `help:"Print one JSON object."`
+	Store    string          `help:"sqlite, or a PostgreSQL URL (in a schema of its own)." default:"sqlite"`
+	Kills    int             `help:"kill -9 at so many random moments."`
+	Points   []string        `help:"Crash points to die at, each once; all for all of them."`
+	Nodes    int             `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
+	Lease    time.Duration   `help:"How long a node's lease lasts." default:"5s"`
+	Database string          `help:"How the database goes wrong: restart, commit (its answer is lost), full (SQLite; takes root), pool (5 connections)." enum:",restart,commit,full,pool" default:""`
+	Times    int             `help:"With --database: how often it does; without it, as often as is usual."`
+	Restore  int             `help:"Take a backup, carry so many deals more, and restore it."`
+	Share    float64         `help:"Share of the far side's calls that go wrong, such as 0.1."`
+	Faults   []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty; without it all of them."`
+	Seed     uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
+	Drain    time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
+	JSON     bool            `help:"Print one JSON object."`
 }
 
 // Run carries out the trial and fails on anything that is wrong.
@@ -69,7 +72,7 @@ func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
 	}
 	return &trial.Chaos{
 		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: 2 * time.Millisecond, Tenants: []string{"north", "south", "west"}, Lease: c.Lease},
-		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Drain: c.Drain, Log: c.log(),
+		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Restore: c.Restore, Database: c.Database, Times: c.Times, Drain: c.Drain, Log: c.log(),
 		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults},
 	}
 }
@@ -87,6 +90,8 @@ func (c *chaosCmd) tell(r trial.Result) error {
 		{"crash points hit", strings.Join(r.PointsHit, " ")}, {"crash points never passed", strings.Join(r.PointsMissed, " ")},
 		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
 		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained}, {"not at rest in time", r.Unrested},
+		{"faults of the database", r.DatabaseFaults}, {"acknowledged again after, s", r.Reconnect}, {"webhooks refused at first", fmt.Sprint(r.Refused)},
+		{"effects after the backup", r.AfterBackup}, {"calls while held", r.SentHeld}, {"at rest after the resumption, s", r.Resumed},
 		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
 	} {
 		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])

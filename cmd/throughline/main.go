@@ -33,6 +33,11 @@ type commands struct {
 	Simulate   simulateCmd   `cmd:"" help:"Run one simulated far side, alone."`
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of a kind of file."`
 	Key        keyCmd        `cmd:"" help:"Make an API key."`
+	Status     statusCmd     `cmd:"" help:"Say how the service stands: working, or held and why."`
+	Hold       holdCmd       `cmd:"" help:"Store webhooks and send nothing: before the start after the whole machine was brought back from an earlier moment."`
+	Resume     resumeCmd     `cmd:"" help:"Let a service that is held go on."`
+	Backup     backupCmd     `cmd:"" help:"Write everything into one file, while the service works."`
+	Restore    restoreCmd    `cmd:"" help:"Put a backup where nothing stands yet; the service then starts held."`
 	Bench      benchCmd      `cmd:"" help:"Measure the product against a far side."`
 	Chaos      chaosCmd      `cmd:"" help:"Kill and disturb the product under load, and prove that nothing is lost or written twice."`
 	Demo       demoCmd       `cmd:"" help:"Product, simulated far sides and sample data, on this machine alone."`

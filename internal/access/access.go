@@ -24,13 +24,14 @@ const (
 	ResolveExceptions Permission = "resolve_exceptions" // retry, ignore, approve
 	PauseFlows        Permission = "pause_flows"        // pause, resume
 	ApplyCustomers    Permission = "apply_customers"    // connections, flows, parameters
+	ResumeLedger      Permission = "resume_ledger"      // let a ledger that is held go on
 )
 
 // roles is the fixed table: role to permissions.
 var roles = map[string][]Permission{
 	"viewer":   {See},
 	"operator": {See, ResolveExceptions, PauseFlows},
-	"admin":    {See, ResolveExceptions, PauseFlows, ApplyCustomers},
+	"admin":    {See, ResolveExceptions, PauseFlows, ApplyCustomers, ResumeLedger},
 }
 
 // Everyone stands for all tenants, in a key of the partner's.

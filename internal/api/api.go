@@ -43,6 +43,7 @@ func Handler(c *control.Control, k *access.Keys, log *slog.Logger) http.Handler 
 	a.customers()
 	a.flows()
 	a.balance()
+	a.service()
 	mux.HandleFunc("/", noRoute)
 	return mux
 }

@@ -234,3 +234,21 @@ func (a *API) flows() {
 			return struct{}{}, a.control.Backfill(ctx, by, hub.TenantID(b.Customer), hub.DeploymentID(b.Flow), from, to, b.Body.Stop)
 		})
 }
+
+// service: the whole, for the partner's own people.
+func (a *API) service() {
+	handle(a, "GET", "/v1/status", "status", "How the service stands: whether it is held, and what it may not know",
+		func(ctx context.Context, by access.Principal, _ *struct{}) (Status, error) {
+			st, err := a.control.Standing(ctx, by)
+			return viewStatus(st), err
+		})
+	handle(a, "POST", "/v1/resume", "resume", "Let a ledger that is held go on; says what becomes of each flow",
+		func(ctx context.Context, by access.Principal, _ *struct{}) (List[control.Caught], error) {
+			list, err := a.control.ResumeLedger(ctx, by)
+			return List[control.Caught]{list}, err
+		})
+	handle(a, "POST", "/v1/trust", "trust", "End the lost time: creates no longer look first",
+		func(ctx context.Context, by access.Principal, _ *struct{}) (struct{}, error) {
+			return struct{}{}, a.control.TrustLedger(ctx, by)
+		})
+}

@@ -163,6 +163,32 @@ type Work struct {
 	Attempts int       `json:"attempts" doc:"that failed"`
 }
 
+// Status is how the service stands.
+type Status struct {
+	State     string     `json:"state" enum:"working,held"`
+	Ledger    string     `json:"ledger" doc:"its identity, the same in all its copies"`
+	Since     *time.Time `json:"since,omitempty" doc:"since when it is held"`
+	Reason    string     `json:"reason,omitempty"`
+	Do        string     `json:"do,omitempty" doc:"what a person does about it"`
+	LostFrom  *time.Time `json:"lost_from,omitempty" doc:"what was written from here"`
+	LostUntil *time.Time `json:"lost_until,omitempty" doc:"to here is not known; creates look first"`
+}
+
+func viewStatus(s store.Standing) Status {
+	out := Status{State: "working", Ledger: s.Ledger, LostFrom: known(s.LostFrom), LostUntil: known(s.LostUntil)}
+	if !s.Held.IsZero() {
+		out.State, out.Since, out.Reason, out.Do = "held", &s.Held, s.Reason, control.WhatToDo
+	}
+	return out
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 func viewRun(r store.Run) Run {
 	return Run{ID: string(r.ID), Flow: string(r.Deployment), Record: r.Key, Label: r.Label, Outcome: string(r.Outcome), Message: r.Message,
 		Calls: r.Calls, Revision: r.Revision, Accepted: r.Accepted, Ended: r.Ended}

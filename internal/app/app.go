@@ -83,18 +83,11 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := secret.LoadKey(filepath.Join(c.Data, "master.key"), c.Store == "" || c.NewKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no master key: put the one that all nodes share into %s", filepath.Join(c.Data, "master.key"))
-	}
+	key, err := c.masterKey()
 	if err != nil {
 		return nil, err
 	}
-	url := c.Store
-	if url == "" {
-		url = filepath.Join(c.Data, "ledger.db")
-	}
-	s, err := store.Open(ctx, url, c.Now)
+	s, err := c.open(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +104,39 @@ func New(ctx context.Context, c Config) (*App, error) {
 	}
 	a.assemble(cat, safe{box, s})
 	return a, nil
+}
+
+// masterKey reads the master key. A new one is made only where nothing is sealed yet: to a ledger that
+// has lost its key a new one would be no help, and hide what is missing (D7).
+func (c *Config) masterKey() ([]byte, error) {
+	path := filepath.Join(c.Data, "master.key")
+	_, err := os.Stat(c.url())
+	key, err := secret.LoadKey(path, c.NewKey || c.Store == "" && errors.Is(err, fs.ErrNotExist))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no master key: put the one that belongs to the ledger, and that all nodes share, into %s", path)
+	}
+	return key, err
+}
+
+// url is where the store is, as package store takes it.
+func (c *Config) url() string {
+	if c.Store != "" {
+		return c.Store
+	}
+	return filepath.Join(c.Data, "ledger.db")
+}
+
+// open opens the store, if it is this master key's.
+func (c *Config) open(ctx context.Context, key []byte) (*store.Store, error) {
+	s, err := store.Open(ctx, c.url(), c.Now)
+	if err != nil {
+		return nil, err
+	}
+	s.KeepMark(filepath.Join(c.Data, "ledger.mark"))
+	if err := s.SealedBy(ctx, secret.Fingerprint(key)); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 func (c *Config) defaults() {
@@ -179,7 +205,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", hook.Handler(a.ingest, a.External, a.Log))
 	mux.Handle("/", api.Handler(a.Control, a.Keys, a.Log))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /healthz", a.health)
 	a.handler = http.MaxBytesHandler(mux, maxRequest)
 }
 
@@ -195,6 +221,16 @@ func (a *App) server() *http.Server {
 }
 
 type relay struct{ engine.Ticker }
+
+// health says that the process answers, and whether it is held: webhooks are taken all the same.
+func (a *App) health(w http.ResponseWriter, _ *http.Request) {
+	st := a.engine.Standing()
+	if st.Held.IsZero() {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	fmt.Fprintf(w, "HELD since %s: %s %s\n", st.Held.Format(time.RFC3339), st.Reason, control.WhatToDo)
+}
 
 // URL is where the product listens.
 func (a *App) URL() string { return "http://" + a.listen.Addr().String() }

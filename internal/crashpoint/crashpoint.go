@@ -10,8 +10,12 @@ import (
 	"sync/atomic"
 )
 
-// Points are all names, in the order in which a record passes them.
-var Points = []string{"accept.store", "accept.stored", "claim.taken", "intent.store", "intent.stored", "call.send", "call.answered", "outcome.store", "outcome.stored"}
+// Points are those that records and polls pass again and again, in the order in which they do.
+var Points = []string{"accept.store", "accept.stored", "claim.taken", "intent.store", "intent.stored", "call.send", "call.answered", "outcome.store", "outcome.stored",
+	"page.read", "page.stored", "cursor.store", "cursor.stored"}
+
+// Once are those that a process passes once, if at all: at its start, or in a command.
+var Once = []string{"ledger.migrated", "ledger.begun", "backup.written", "restore.move", "restore.moved"}
 
 type target struct {
 	name string

@@ -71,6 +71,7 @@ type Engine struct {
 	known   known
 	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
+	ledger  store.Standing
 }
 
 // New makes an engine; Run starts it.
@@ -94,6 +95,7 @@ const (
 
 // Run works until the context ends; what is in hand then is finished first.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.leave(context.WithoutCancel(ctx)) // also where it ends half way into joining
 	if err := e.Join(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // ended before it began
@@ -130,6 +132,9 @@ func (e *Engine) Run(ctx context.Context) error {
 // more looks after the lease, and claims what there are free hands for.
 func (e *Engine) more(ctx context.Context, recovered *time.Time, free chan struct{}) ([]store.Claim, error) {
 	if err := e.keep(ctx, recovered); err != nil {
+		return nil, err
+	}
+	if held, err := e.held(ctx); held || err != nil {
 		return nil, err
 	}
 	if e.suspect {
@@ -170,7 +175,14 @@ func (e *Engine) Join(ctx context.Context) error {
 	if err == nil && n > 0 {
 		e.Log.Info("took over work", "rows", n)
 	}
-	return err
+	return errors.Join(err, e.look(ctx))
+}
+
+// leave ends the lease of a node that has nothing in hand any more. Where that fails, it runs out.
+func (e *Engine) leave(ctx context.Context) {
+	if err := e.Store.Leave(ctx, e.term()); err != nil {
+		e.Log.Warn("the lease was not given back", "error", err)
+	}
 }
 
 // keep renews the lease at a third of its length and looks after dead nodes. A store that does not
@@ -205,7 +217,7 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	}
 	suspect, err := e.Store.Suspects(ctx)
 	e.suspect = e.suspect || suspect
-	return err
+	return errors.Join(err, e.look(ctx))
 }
 
 func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deployment) + "/" + w.Key }

@@ -112,6 +112,9 @@ func (f *followUp) once(earlier *store.Write) error {
 		return f.resume(earlier)
 	}
 	wanted, err := f.wanted()
+	if err == nil && wanted && earlier == nil {
+		err = f.unsureOf()
+	}
 	if err != nil || !wanted {
 		return err
 	}

@@ -110,7 +110,9 @@ func (r *run) tick() error {
 		return err
 	}
 	step.Epoch, step.Tenant = r.work.Epoch, r.work.Tenant
+	crashpoint.At("cursor.store")
 	_, err = r.e.Journal.Record(r.ctx, step)
+	crashpoint.At("cursor.stored")
 	r.work.Epoch = 0 // recorded: nothing is left to end
 	return err
 }
@@ -169,7 +171,11 @@ func (r *run) trigger() error {
 func (r *run) triggering(end *End) (*result, error) {
 	record := r.flow.Template.File.Trigger.Record
 	if !r.event.Gone {
-		x, err := r.vendorRecord(end, r.event.Key, r.event.Payload)
+		carried := r.event.Payload
+		if kind := end.Conn.Connector.Kind(r.event.Key.Kind); r.lost(r.event.Received) && kind != nil && kind.Get != nil {
+			carried = nil // it may be older by now than what was written of it
+		}
+		x, err := r.vendorRecord(end, r.event.Key, carried)
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ type write struct {
 	intent store.Write
 	gone   bool              // the record is deleted there
 	busy   bool              // the intent was not opened: another write is under way
+	found  any               // what a search before a create has found (lost.go)
 	answer *connector.Answer // what the call gave
 	id     string            // or what a batch gave
 	err    error
@@ -116,7 +117,7 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w.fields = end.Conn.Connector.Fields(plain)
 	hash := canonical.Hash(body)
-	if w.op == nil || link != nil && link.Hash == hash {
+	if w.op == nil || link != nil && link.Hash == hash && !w.unknown() {
 		w.op = nil // unchanged since we wrote it
 		return w, nil
 	}
@@ -171,6 +172,9 @@ func (w *write) send() error {
 // transmit makes the call, together with other runs' where the far side takes many at once. It
 // touches nothing but its own write, so that several can be under way.
 func (w *write) transmit() {
+	if w.searchFirst(); w.err != nil || w.found != nil {
+		return
+	}
 	if w.op.Batch != nil && w.run.e.gather.wait > 0 {
 		w.run.e.gather.add(w)
 		return
@@ -208,6 +212,9 @@ func (w *write) received() error {
 	r.class = ""
 	if w.gone {
 		return w.removed()
+	}
+	if w.found != nil {
+		return w.adopt()
 	}
 	if w.id != "" {
 		return w.made(nil, w.id)
@@ -329,6 +336,9 @@ func (w *write) settle() error {
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
 	}
+	if w.unknown() && open.Class == hub.ClassU && open.Hash != w.intent.Hash {
+		return w.instead(open)
+	}
 	w.intent.OpKey, r.class = open.OpKey, open.Class
 	switch open.Class {
 	case hub.ClassK, hub.ClassU:
@@ -372,13 +382,21 @@ func (w *write) search(open *store.Write) error {
 	if err != nil {
 		return err
 	}
+	if found != nil && w.unknown() {
+		w.found = found
+		return w.adopt()
+	}
 	if found != nil {
 		if open.Hash != w.intent.Hash {
 			w.intent.Hash = open.Hash // what stands there is the older form; the next run updates it
 		}
 		return w.done(found)
 	}
-	trusted := open.Started.Add(w.op.Write.Lag.D)
+	trusted := open.Started
+	if until := r.e.Standing().LostUntil; until.After(trusted) {
+		trusted = until
+	}
+	trusted = trusted.Add(w.op.Write.Lag.D)
 	if now := r.e.Now(); now.Before(trusted) {
 		return &pause{until: trusted, reason: "Waits until the far side's search would show what was sent."}
 	}
@@ -386,10 +404,18 @@ func (w *write) search(open *store.Write) error {
 }
 
 // resend opens the intent anew, so that its age tells when it was last sent.
-func (w *write) resend() error {
+func (w *write) resend() error { return w.reopen(w.intent, "was never made") }
+
+// instead sends the newer form in place of an open upsert whose own may be older than what stands there
+// by now: the ledger has a lost time.
+func (w *write) instead(open *store.Write) error {
+	return w.reopen(*open, "may have been made; a newer form is sent in its place")
+}
+
+func (w *write) reopen(old store.Write, why string) error {
 	r := w.run
 	w.intent.Started = r.e.Now()
-	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "refused", "was never made", store.Link{}))
+	r.pending.Close = append(r.pending.Close, r.outcome(old, "refused", why, store.Link{}))
 	r.pending.Open = []store.Write{w.intent}
 	busy, err := r.commit()
 	if err != nil {

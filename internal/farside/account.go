@@ -15,6 +15,7 @@ type account struct {
 	marked   map[string]map[string]*object // the newest with a marker, by kind
 	byID     map[string]*object
 	versions map[string]int64 // of opportunities
+	changed  map[string]time.Time
 }
 
 // object is one thing that was made here.
@@ -42,7 +43,7 @@ type about struct {
 func (f *Far) account(name string) *account {
 	a := f.accounts[name]
 	if a == nil {
-		a = &account{name: name, marked: map[string]map[string]*object{}, byID: map[string]*object{}, versions: map[string]int64{}}
+		a = &account{name: name, marked: map[string]map[string]*object{}, byID: map[string]*object{}, versions: map[string]int64{}, changed: map[string]time.Time{}}
 		f.accounts[name] = a
 	}
 	return a

@@ -50,6 +50,8 @@ func (f *Far) call(w http.ResponseWriter, r *http.Request) {
 
 func (f *Far) carryOut(r *http.Request, name, kind, id string, body []byte, lost bool) (reply, error) {
 	switch {
+	case kind == Read && r.Method == http.MethodGet && id == "":
+		return f.list(name, r.URL.Query().Get("since")), nil
 	case kind == Read && r.Method == http.MethodGet:
 		return f.read(name, id), nil
 	case kind == Read && r.Method == http.MethodPatch:

@@ -3,6 +3,7 @@
 // and a ledger of what really happened, written to disk before it is answered.
 //
 //	GET   /crm/opportunities/{id}        an opportunity with account, contact and line items
+//	GET   /crm/opportunities?since=T     those that /versions has told of since
 //	PATCH /crm/opportunities/{id}        the write-back of the project's number
 //	POST  /erp/customers, /erp/projects, /time/projects        201 {"id":…}
 //	GET   the same ?externalId=K         what a create with that marker has made: [] or one
@@ -10,7 +11,7 @@
 //	GET   /stats                         calls and distinct keys by kind
 //	POST  /reset                         forgets everything
 //	POST  /faults                        a Plan: what goes wrong from now on
-//	POST  /versions                      a newer version of an opportunity
+//	POST  /versions                      a new opportunity, or a newer version of one
 //
 // Each path may begin with an account: /north/crm/opportunities/1. Without one it is Main.
 package farside
@@ -31,6 +32,7 @@ const Main = "main"
 // The kinds of calls, as /stats counts them and the ledger names what they changed.
 const (
 	Read      = "crm.get"
+	List      = "crm.list"
 	WriteBack = "crm.patch"
 	Customer  = "erp.customer"
 	Project   = "erp.project"

@@ -2,8 +2,12 @@ package farside
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const title = "Platform rollout "
@@ -18,7 +22,29 @@ type Version struct {
 func (f *Far) setVersion(v Version) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.account(v.Account).versions[v.ID] = v.Version
+	a := f.account(v.Account)
+	a.versions[v.ID], a.changed[v.ID] = v.Version, time.Now()
+}
+
+// list is the opportunities that /versions has told of since an instant, the oldest change first.
+func (f *Far) list(name, since string) reply {
+	from, err := time.Parse(time.RFC3339Nano, since)
+	if err != nil {
+		return reply{http.StatusBadRequest, nil}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count(List, name)
+	a, rows := f.account(name), []map[string]any{}
+	ids := slices.SortedFunc(maps.Keys(a.changed), func(x, y string) int { return a.changed[x].Compare(a.changed[y]) })
+	for _, id := range ids {
+		if at := a.changed[id]; !at.Before(from) {
+			row := opportunity(name, id, a.versions[id])
+			row["changedAt"] = at.UTC().Format(time.RFC3339Nano)
+			rows = append(rows, row)
+		}
+	}
+	return reply{http.StatusOK, rows}
 }
 
 func nameOf(account, id string, version int64) string {

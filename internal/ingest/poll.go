@@ -8,6 +8,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
@@ -104,7 +105,10 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 			return err
 		}
 	}
-	return in.put(ctx, list)
+	crashpoint.At("page.read")
+	err := in.put(ctx, list)
+	crashpoint.At("page.stored")
+	return err
 }
 
 func (in *Ingest) put(ctx context.Context, list []store.Arrival) error {

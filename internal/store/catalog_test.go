@@ -13,6 +13,7 @@ import (
 func TestEveryKeyStartsWithTheTenant(t *testing.T) {
 	shared := map[string]string{
 		"node":             "a node serves all tenants",
+		"ledger":           "what the whole knows of itself",
 		"goose_db_version": "the migrations' own table",
 	}
 	claimOrder := map[string]string{

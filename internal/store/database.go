@@ -35,12 +35,22 @@ type tx interface {
 type database interface {
 	tx // reads outside a transaction
 	change(ctx context.Context, f func(tx) error) error
+	snapshot(ctx context.Context, f func(tx) error) error // many reads of one moment
+	fill(ctx context.Context, f func(filler) error) error // a change of any length
 	close() error
 	dialect() dialect
 }
 
+// filler takes in many rows of one table; next gives nil after the last one.
+type filler interface {
+	tx
+	fill(ctx context.Context, t table, next func() ([]any, error)) error
+}
+
 // dialect holds the words that differ.
 type dialect struct {
+	name           string
+	columns        string // all tables' columns with their types
 	skipLocked     string // appended to a SELECT that hands out work
 	skipLockedWork string // the same, of the rows of w
 	forUpdate      string // appended to a SELECT whose rows are changed next
@@ -52,10 +62,15 @@ type sqliteDB struct {
 	writing sync.Mutex
 	writer  *prepared
 	reader  *prepared
+	readers *sql.DB
 	closers []func() error
 }
 
-func (d *sqliteDB) dialect() dialect { return dialect{} }
+func (d *sqliteDB) dialect() dialect {
+	return dialect{name: "sqlite", columns: `
+		SELECT m.name, c.name, LOWER(c.type) FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`}
+}
 
 func (d *sqliteDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.reader.query(ctx, q, args...)
@@ -90,6 +105,27 @@ func (d *sqliteDB) change(ctx context.Context, f func(tx) error) error {
 		return fmt.Errorf("commit: %w", errors.Join(err, undo))
 	}
 	return nil
+}
+
+// snapshot reads on a connection of its own: in WAL mode a reader keeps the moment at which it began,
+// and holds up nobody.
+func (d *sqliteDB) snapshot(ctx context.Context, f func(tx) error) (err error) {
+	conn, err := d.readers.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	p := &prepared{db: conn, known: map[string]*sql.Stmt{}}
+	defer func() { err = errors.Join(err, p.close(), conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
+		return err
+	}
+	err = f(p)
+	_, end := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+	return errors.Join(err, end)
+}
+
+func (d *sqliteDB) fill(ctx context.Context, f func(filler) error) error {
+	return d.change(ctx, func(tx) error { return f(d.writer) })
 }
 
 func (d *sqliteDB) close() error {
@@ -162,11 +198,36 @@ func (p *prepared) each(ctx context.Context, q string, args [][]any) ([]int64, e
 	return counts, nil
 }
 
+func (p *prepared) fill(ctx context.Context, t table, next func() ([]any, error)) error {
+	names := t.names()
+	q := "INSERT INTO " + t.Name + " (" + strings.Join(names, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
+	for {
+		row, err := next()
+		if err != nil || row == nil {
+			return err
+		}
+		if _, err := p.exec(ctx, q, row...); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *prepared) close() error {
+	var errs []error
+	for _, st := range p.known {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(errs...)
+}
+
 // postgresDB is a pool of pgx connections.
 type postgresDB struct{ pool *pgxpool.Pool }
 
 func (d *postgresDB) dialect() dialect {
-	return dialect{skipLocked: " FOR UPDATE SKIP LOCKED", skipLockedWork: " FOR UPDATE OF w SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
+	return dialect{name: "postgresql", columns: `
+		SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+		WHERE c.table_schema = CURRENT_SCHEMA() AND t.table_type = 'BASE TABLE' ORDER BY c.table_name COLLATE "C", c.ordinal_position`,
+		skipLocked: " FOR UPDATE SKIP LOCKED", skipLockedWork: " FOR UPDATE OF w SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.pool.Query(ctx, numbered(q), args...)
@@ -193,6 +254,15 @@ func (d *postgresDB) within(ctx context.Context, limit time.Duration, f func(tx)
 	defer cancel()
 	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
 }
+
+func (d *postgresDB) snapshot(ctx context.Context, f func(tx) error) error {
+	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t pgx.Tx) error { return f(pgTx{t}) })
+}
+
+func (d *postgresDB) fill(ctx context.Context, f func(filler) error) error {
+	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+}
+
 func (d *postgresDB) close() error { d.pool.Close(); return nil }
 
 type pgTx struct{ t pgx.Tx }
@@ -223,6 +293,11 @@ func (t pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error)
 		counts[i] = tag.RowsAffected()
 	}
 	return counts, res.Close()
+}
+
+func (t pgTx) fill(ctx context.Context, to table, next func() ([]any, error)) error {
+	_, err := t.t.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(next))
+	return err
 }
 
 // numbered turns "?" into "$1", "$2", … No statement here has a "?" of another meaning.

@@ -136,22 +136,31 @@ func (j *Journal) turn() bool {
 }
 
 // write commits a batch. If one of its entries cannot be recorded, each is tried alone, so that it
-// fails alone.
+// fails alone. Where nobody knows whether the batch was committed, repeating is right for all but
+// claims: rows that a claim was given are in the node's hand then, and a second one gives others. Who
+// claims hears that it failed, and gives back what it does not know of (GiveBack).
 func (j *Journal) write(batch []*entry) {
-	err := j.together(batch)
+	unheard, err := j.together(batch)
 	if err == nil {
 		return
 	}
-	if len(batch) == 1 {
-		batch[0].err = err
-		return
-	}
 	for _, e := range batch {
-		e.err = j.together([]*entry{e})
+		if len(batch) == 1 || unheard && e.claim != nil {
+			e.err = err
+			continue
+		}
+		_, e.err = j.together([]*entry{e})
 	}
 }
 
-func (j *Journal) together(batch []*entry) error {
+// together commits a batch; unheard says that it failed in the commit itself, which may have been made
+// all the same.
+func (j *Journal) together(batch []*entry) (unheard bool, err error) {
 	ctx := context.WithoutCancel(batch[0].ctx) // a caller who leaves must not undo the others
-	return j.store.db.change(ctx, func(t tx) error { return j.store.record(ctx, t, batch) })
+	err = j.store.db.change(ctx, func(t tx) error {
+		err := j.store.record(ctx, t, batch)
+		unheard = err == nil
+		return err
+	})
+	return unheard, err
 }

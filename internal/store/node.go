@@ -28,42 +28,69 @@ func (s *Store) clock(ctx context.Context, t tx) (int64, error) {
 }
 
 // Join registers a node and returns its epoch: the number under which it claims work, never used
-// again. The lease lasts until it is renewed or runs out.
+// again. The lease lasts until it is renewed or runs out. A ledger that has gone back is held (held.go).
 func (s *Store) Join(ctx context.Context, name string, lease time.Duration) (epoch int64, err error) {
+	known, err := s.marked.read()
+	if err != nil {
+		return 0, err
+	}
+	var self ledger
 	err = s.db.change(ctx, func(t tx) error {
 		now, err := s.clock(ctx, t)
 		if err != nil {
 			return err
 		}
-		const q = `
-			INSERT INTO node (epoch, name, lease_until)
-			SELECT COALESCE(MAX(epoch), 0) + 1, ?, ? FROM node
-			RETURNING epoch`
-		r, err := t.query(ctx, q, name, now+lease.Microseconds())
-		list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
-		if err != nil {
+		if self, err = s.holdIfBack(ctx, t, known, now); err != nil {
 			return err
 		}
-		epoch = list[0]
-		return nil
+		self.mark++
+		if _, err := t.exec(ctx, `UPDATE ledger SET mark = ?, seen_at = ?`, self.mark, now); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `INSERT INTO node (epoch, name, lease_until) VALUES (?, ?, ?)`, self.mark, name, now+lease.Microseconds())
+		return err
 	})
-	return epoch, err
+	if err != nil {
+		return 0, err
+	}
+	return self.mark, s.marked.keep(mark{self.id, self.mark})
 }
 
 // Renew prolongs a lease, or answers ErrFenced where it has run out: a node that slept for longer
-// than its lease must not come back as if nothing had happened.
+// than its lease must not come back as if nothing had happened. The ledger counts on with it, so that
+// one that has gone back since is known by its count.
 func (s *Store) Renew(ctx context.Context, epoch int64, lease time.Duration) error {
-	return s.db.change(ctx, func(t tx) error {
-		now, err := s.clock(ctx, t)
+	var now mark
+	err := s.db.change(ctx, func(t tx) error {
+		at, err := s.clock(ctx, t)
 		if err != nil {
 			return err
 		}
-		n, err := t.exec(ctx, `UPDATE node SET lease_until = ? WHERE epoch = ? AND lease_until > ?`, now+lease.Microseconds(), epoch, now)
-		if err == nil && n == 0 {
+		n, err := t.exec(ctx, `UPDATE node SET lease_until = ? WHERE epoch = ? AND lease_until > ?`, at+lease.Microseconds(), epoch, at)
+		if err != nil {
+			return err
+		}
+		r, err := t.query(ctx, `UPDATE ledger SET mark = mark + 1, seen_at = ? RETURNING id, mark`, at)
+		counted, err := one(all(r, err, func(r rows, m *mark) error { return r.Scan(&m.Ledger, &m.Mark) }))
+		if err != nil {
+			return err
+		}
+		now = *counted
+		if n == 0 || s.marked.ahead(now) {
 			return ErrFenced
 		}
-		return err
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.marked.keep(now)
+}
+
+// Leave ends a lease before its time: the node has nothing in hand any more.
+func (s *Store) Leave(ctx context.Context, epoch int64) error {
+	_, err := s.db.exec(ctx, `UPDATE node SET lease_until = 0 WHERE epoch = ?`, epoch)
+	return err
 }
 
 // fence holds the rows of leases while a change is recorded: either the change comes first or the

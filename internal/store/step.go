@@ -380,13 +380,15 @@ func putCursors(ctx context.Context, t tx, steps []*Step) error {
 }
 
 // finish records the outcomes of runs. A row that got a newer event meanwhile is ready again at once.
+// The run is named: the same row may be in the same node's hand for its next run already, where the
+// commit that said so was made and not heard of.
 func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
 		UPDATE work SET
 			state = CASE WHEN next_event <> '' THEN 'ready' ELSE ? END,
 			event = CASE WHEN next_event <> '' THEN next_event ELSE event END,
 			due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = '', parked = ?
-		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
+		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ? AND run = ?`
 	var ends []*Finish
 	var args [][]any
 	for _, st := range steps {
@@ -399,7 +401,7 @@ func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 		}
 		w := f.Work
 		ends = append(ends, f)
-		args = append(args, []any{state, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch})
+		args = append(args, []any{state, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch, w.Run})
 	}
 	n, err := t.each(ctx, q, args)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
 )
 
@@ -23,8 +25,9 @@ var migrations embed.FS
 
 // Store is the ledger.
 type Store struct {
-	db  database
-	now func() time.Time
+	db     database
+	now    func() time.Time
+	marked *markFile
 }
 
 // Open opens (and where needed makes or migrates) the store at url: "postgres://…", or the path of
@@ -33,7 +36,7 @@ type Store struct {
 func Open(ctx context.Context, url string, now func() time.Time) (*Store, error) {
 	var db database
 	var err error
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+	if isPostgres(url) {
 		db, err = openPostgres(ctx, url)
 	} else {
 		db, err = openSQLite(ctx, url)
@@ -42,7 +45,17 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 		return nil, &hub.Error{Kind: hub.Unavailable, Code: "store.open", Message: "The store cannot be opened.",
 			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
 	}
-	return &Store{db: db, now: now}, nil
+	s := &Store{db: db, now: now, marked: &markFile{}}
+	crashpoint.At("ledger.migrated")
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	crashpoint.At("ledger.begun")
+	return s, nil
+}
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
 // Close waits for what is being written and closes.
@@ -67,8 +80,10 @@ func openSQLite(ctx context.Context, path string) (database, error) {
 	}
 	readers.SetMaxOpenConns(4)
 	readers.SetMaxIdleConns(4)
-	return &sqliteDB{writer: &prepared{db: writer, known: map[string]*sql.Stmt{}}, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}},
-		closers: []func() error{readers.Close, writer.Close, writers.Close}}, nil
+	statements := &prepared{db: writer, known: map[string]*sql.Stmt{}}
+	return &sqliteDB{writer: statements, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}}, readers: readers,
+		// Statements of one connection are closed by nobody else; left open they would keep the database from being folded into its one file.
+		closers: []func() error{readers.Close, statements.close, writer.Close, writers.Close}}, nil
 }
 
 func openPostgres(ctx context.Context, url string) (database, error) {
@@ -76,7 +91,7 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.MaxConns < 8 {
+	if cfg.MaxConns < 8 && !strings.Contains(url, "pool_max_conns=") { // who says how many gets so many
 		cfg.MaxConns = 8
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

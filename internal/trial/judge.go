@@ -19,7 +19,7 @@ func (r *chaosRun) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.result.Faults = stats.Faults
+	r.result.Faults, r.result.Refused = stats.Faults, r.traffic.source.answers()
 	r.result.Verdict = oracle.Check(l)
 	r.result.Lost, r.result.Repeated = r.result.Count(oracle.Lost), r.result.Count(oracle.Duplicated)
 	return oracle.Report(r.Log, oracle.Trial{Seed: r.Seed, Plan: r.result.Plan}, l, r.result.Verdict)

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,6 +53,15 @@ func (s *schema) drop(ctx context.Context) error {
 		return err
 	}
 	defer db.Close(ctx)
-	_, err = db.Exec(ctx, "DROP SCHEMA "+s.name+" CASCADE")
+	rows, err := db.Query(ctx, "SELECT nspname FROM pg_namespace WHERE nspname = $1 OR nspname LIKE $1 || '\\_before\\_%'", s.name)
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string]) // ours, and what a restore has moved aside
+	for _, name := range names {
+		if _, dropped := db.Exec(ctx, `DROP SCHEMA "`+name+`" CASCADE`); dropped != nil {
+			err = errors.Join(err, dropped)
+		}
+	}
 	return err
 }

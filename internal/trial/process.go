@@ -5,6 +5,7 @@ package trial
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,18 @@ func Start(ctx context.Context, program string, env []string, args ...string) (*
 		return nil, fmt.Errorf("%s %v is not ready: %w\n%s", program, args, err, p.Log())
 	}
 	return p, nil
+}
+
+// Call runs program with args to its end and returns what it printed.
+func Call(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w: %s", program, args[0], err, said.String())
+	}
+	return string(out), err
 }
 
 // watch reads the ready line, then waits for the end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,10 +19,11 @@ type source struct {
 	mu      sync.Mutex
 	acks    []time.Duration // of those that were taken at the first try
 	refused int             // tries that were answered with anything else, or not at all
+	by      map[string]int  // those, by answer
 }
 
 func newSource(hands int) *source {
-	return &source{client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: hands, MaxIdleConnsPerHost: hands}}}
+	return &source{client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: hands, MaxIdleConnsPerHost: hands}}, by: map[string]int{}}
 }
 
 // post sends one webhook once.
@@ -31,10 +33,11 @@ func (s *source) post(ctx context.Context, webhook, id string) error {
 		return err
 	}
 	q.Header.Set("Content-Type", "application/json")
-	begun := time.Now()
+	begun, answer := time.Now(), "no answer"
 	resp, err := s.client.Do(q)
 	if err == nil {
 		defer resp.Body.Close()
+		answer = answerOf(resp)
 		if _, err = io.Copy(io.Discard, resp.Body); err == nil && resp.StatusCode/100 != 2 {
 			err = fmt.Errorf("the webhook was answered %s", resp.Status)
 		}
@@ -43,10 +46,22 @@ func (s *source) post(ctx context.Context, webhook, id string) error {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.refused++
+		s.by[answer]++
 		return err
 	}
 	s.acks = append(s.acks, time.Since(begun))
 	return nil
+}
+
+// noRetryAfter counts answers that refuse a webhook and do not say when to send it again: a vendor may
+// never do so.
+const noRetryAfter = "no Retry-After"
+
+func answerOf(resp *http.Response) string {
+	if resp.StatusCode/100 != 2 && resp.Header.Get("Retry-After") == "" {
+		return noRetryAfter
+	}
+	return fmt.Sprint(resp.StatusCode)
 }
 
 // again is how long a source waits before it sends a webhook once more.
@@ -117,4 +132,18 @@ func (s *source) refusals() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused
+}
+
+// taken is how many webhooks were acknowledged.
+func (s *source) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acks)
+}
+
+// answers are those that were no acknowledgement.
+func (s *source) answers() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.by)
 }

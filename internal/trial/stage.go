@@ -20,9 +20,11 @@ type Stage struct {
 	Tenants []string // empty: the one of the measurements
 	Lease   time.Duration
 	Workers int
+	Poll    time.Duration // how often the product asks the CRM, beside its webhooks; 0: never
 
-	schema *schema
-	far    *Process
+	schema  *schema
+	through string // the URL by which the product reaches it, if another
+	far     *Process
 }
 
 // Open makes schema and far side.
@@ -81,7 +83,10 @@ func (s *Stage) Databases() []int {
 // Product starts the product on this stage; env is added to its environment.
 func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	args := []string{"bench", "deals", "--serve-only", "--data", filepath.Join(s.Dir, "data"), "--far", s.Far}
-	if s.schema != nil {
+	switch {
+	case s.through != "":
+		args = append(args, "--store", s.through)
+	case s.schema != nil:
 		args = append(args, "--store", s.schema.URL)
 	}
 	if len(s.Tenants) > 0 {
@@ -90,10 +95,22 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	if s.Lease > 0 {
 		args = append(args, "--lease", s.Lease.String())
 	}
+	if s.Poll > 0 {
+		args = append(args, "--poll", s.Poll.String())
+	}
 	if s.Workers > 0 {
 		args = append(args, "--workers", fmt.Sprint(s.Workers))
 	}
 	return Start(ctx, s.Program, env, args...)
+}
+
+// Place is how commands that need no running product are told where its store is.
+func (s *Stage) Place() []string {
+	args := []string{"--data", filepath.Join(s.Dir, "data")}
+	if s.schema != nil {
+		args = append(args, "--store", s.schema.URL)
+	}
+	return args
 }
 
 // ledger is the product's store as its own process would open it.

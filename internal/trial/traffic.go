@@ -21,6 +21,7 @@ type traffic struct {
 	source  *source
 	ledger  *oracle.Ledger
 	next    atomic.Int64
+	steady  bool // no deal is changed
 }
 
 // hands is how many webhooks are under way at once; pace is the rest each hand takes in between, so
@@ -69,11 +70,15 @@ func (t *traffic) send(ctx context.Context, n int) error {
 	return each(n, hands, func(int) error { return t.one(ctx) })
 }
 
-// one is a deal that is won; every third one is changed and sent again.
+// one is a deal that is won; every third one is changed and sent again. The CRM lists it from before
+// its webhook leaves, as CRMs do.
 func (t *traffic) one(ctx context.Context) error {
 	n := t.next.Add(1) - 1
 	tenant, id := t.tenants[int(n)%len(t.tenants)], fmt.Sprint(int(n)/len(t.tenants))
-	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 {
+	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id}); err != nil {
+		return err
+	}
+	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 || t.steady {
 		return err
 	}
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id, Version: 1}); err != nil {

@@ -1,5 +1,5 @@
 -- One text for SQLite and PostgreSQL. Every key and index starts with the tenant, so that tenants
--- can be spread over databases without a change; exceptions: node, and the claim order of work.
+-- can be spread over databases without a change; exceptions: node, ledger, and the claim order of work.
 -- Instants are microseconds UTC.
 --
 -- What a busy table costs is the number of its trees: each row of each tree is a page written. So a
@@ -7,6 +7,20 @@
 -- that begins with the name of a database is a comment for the other one.
 
 -- +goose Up
+-- What the ledger knows of itself, in one row: who it is, by which master key it is sealed, how far it
+-- has counted, whether it is held, and from when to when it may know less than the far sides.
+CREATE TABLE ledger (
+  one BIGINT PRIMARY KEY CHECK (one = 1),
+  id TEXT NOT NULL,
+  sealed_by TEXT NOT NULL DEFAULT '',
+  mark BIGINT NOT NULL DEFAULT 0,
+  seen_at BIGINT NOT NULL DEFAULT 0,
+  held_since BIGINT NOT NULL DEFAULT 0,
+  reason TEXT NOT NULL DEFAULT '',
+  lost_from BIGINT NOT NULL DEFAULT 0,
+  lost_until BIGINT NOT NULL DEFAULT 0
+);
+
 CREATE TABLE node (
   epoch BIGINT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -332,3 +346,4 @@ DROP TABLE deployment;
 DROP TABLE connection;
 DROP TABLE tenant;
 DROP TABLE node;
+DROP TABLE ledger;

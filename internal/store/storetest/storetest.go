@@ -47,6 +47,7 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*bench){
 		"an event is stored once, however often it arrives":            repeats,
 		"events on a waiting record join, the older is superseded":     joins,
+		"an outcome that is told twice does not end the next run":      toldTwice,
 		"an event on a running record runs next":                       remembered,
 		"an older version never takes a newer one's place":             stale,
 		"tenants take turns, however much one of them has waiting":     fair,
@@ -209,6 +210,23 @@ func remembered(b *bench) {
 	}
 	if n := b.outcomes("t1"); n[hub.Superseded] != 1 {
 		b.Errorf("outcomes %v, want e2 superseded", n)
+	}
+}
+
+// toldTwice: a node that did not hear of its commit records the outcome once more. Meanwhile the row may
+// be in its hand for the next run, under the same lease.
+func toldTwice(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	first := b.one()
+	b.accept("t1", "1", "e2", 0)
+	b.finish(first, hub.Written)
+	next := b.one()
+	if _, err := b.log.Record(b.ctx, b.ending(first, hub.Written)); !errors.Is(err, store.ErrFenced) {
+		b.Errorf("told again: %v, want it refused", err)
+	}
+	b.finish(next, hub.Written)
+	if n := b.outcomes("t1"); n[hub.Written] != 2 {
+		b.Errorf("outcomes %v, want both events' own", n)
 	}
 }
 
