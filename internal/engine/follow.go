@@ -234,7 +234,7 @@ func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
 	if err := f.resume(open); err != nil {
 		return err
 	}
-	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
+	return w.settledFirst()
 }
 
 func uncertain(open *store.Write) error {

@@ -334,6 +334,11 @@ func (w *write) supersede(open *store.Write) error {
 	if err := old.send(); err != nil {
 		return err
 	}
+	return w.settledFirst()
+}
+
+// settledFirst lets the run look again: the record's newer form is still to be written.
+func (w *write) settledFirst() error {
 	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
 }
 
@@ -348,11 +353,16 @@ func (w *write) search(open *store.Write) error {
 	if err != nil {
 		return err
 	}
-	if found != nil {
-		if open.Hash != w.intent.Hash {
-			w.intent.Hash = open.Hash // what stands there is the older form; the next run updates it
-		}
+	if found != nil && open.Hash == w.intent.Hash {
 		return w.done(found)
+	}
+	if found != nil { // what stands there is the record's older form
+		old := *w
+		old.intent = *open
+		if err := old.done(found); err != nil {
+			return err
+		}
+		return w.settledFirst()
 	}
 	trusted := open.Started.Add(w.op.Write.Lag.D)
 	if now := r.e.Now(); now.Before(trusted) {
