@@ -2,8 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
+
+	"throughline/internal/hub"
 )
 
 // once more: claims and carries what is due, and no more.
@@ -33,5 +38,35 @@ func TestWhatIsFoundInItsOlderFormIsUpdated(t *testing.T) {
 	// The time project was made in the first attempt, the ERP's project after the change.
 	if all := strings.Join(h.far.patched, "\n"); strings.Count(all, `"name":"Relaunch II"`) != 2 {
 		t.Errorf("want the customer and the time project renamed; changed was %s", all)
+	}
+}
+
+// keyed are the connectors of the comparisons with an ERP that honours a key.
+func keyed(t *testing.T) fs.FS {
+	t.Helper()
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	file := conns["far-erp/connector.yaml"]
+	text := strings.ReplaceAll(string(file.Data), "write: S", "write: K, headers: {Idempotency-Key: =key}")
+	if text == string(file.Data) {
+		t.Fatal("the ERP's connector creates in another way now")
+	}
+	file.Data = []byte(text)
+	return conns
+}
+
+// TestARepeatThatDoesNothingSettlesNothing: the first call's answer is lost, and its repeat is turned
+// away. What the first one did is as unknown as before, so its key must not be given up.
+func TestARepeatThatDoesNothingSettlesNothing(t *testing.T) {
+	h := newHouseWith(t, keyed(t))
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 2 && when == "after" })
+	h.win()
+	h.round()
+	h.far.on(func(_ int, when string) (int, bool) { return 429, when == "before" })
+	h.clock.Add(10 * time.Second)
+	h.round()
+	customer := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "account", "")
+	list, err := h.store.Tenant("t1").Writes(context.Background(), customer)
+	if err != nil || len(list) != 1 || list[0].State != "open" {
+		t.Errorf("writes %+v, %v; want the one that may have gone through still open", list, err)
 	}
 }

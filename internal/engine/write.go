@@ -29,6 +29,7 @@ type write struct {
 	fields map[string]any // in the vendor's shape
 	intent store.Write
 	busy   bool              // the intent was not opened: another write is under way
+	repeat bool              // an earlier call of the same intent may have gone through
 	answer *connector.Answer // what the call gave
 	id     string            // or what a batch gave
 	err    error
@@ -282,6 +283,8 @@ func (w *write) refused(err error) error {
 		}
 	case e.Kind == hub.Uncertain && w.intent.Class != hub.ClassX:
 		return err
+	case w.repeat && (e.Kind == hub.Unavailable || e.Kind == hub.Throttled):
+		return err // this call did nothing; what the earlier one did is as unknown as before
 	}
 	state := "refused"
 	if e.Kind == hub.Uncertain {
@@ -308,7 +311,7 @@ func (w *write) settle() error {
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
 	}
-	w.intent.OpKey, r.class = open.OpKey, open.Class
+	w.intent.OpKey, r.class, w.repeat = open.OpKey, open.Class, true
 	switch open.Class {
 	case hub.ClassK, hub.ClassU:
 		if open.Hash != w.intent.Hash {
@@ -374,7 +377,7 @@ func (w *write) search(open *store.Write) error {
 // resend opens the intent anew, so that its age tells when it was last sent.
 func (w *write) resend() error {
 	r := w.run
-	w.intent.Started = r.e.Now()
+	w.intent.Started, w.repeat = r.e.Now(), false
 	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "refused", "was never made", store.Link{}))
 	r.pending.Open = []store.Write{w.intent}
 	busy, err := r.commit()
