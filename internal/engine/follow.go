@@ -117,7 +117,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return &pause{on: store.WaitsOn(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
+		return &pause{on: store.WaitsOnWrite(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
 	}
 	return f.send()
 }

@@ -306,7 +306,7 @@ func (w *write) settle() error {
 		return &pause{until: r.e.Now(), reason: "Another flow has just written this record."}
 	}
 	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
-		return &pause{on: store.WaitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
+		return &pause{on: store.WaitsOnWrite(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
 	}
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
