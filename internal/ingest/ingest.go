@@ -166,7 +166,7 @@ func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, tenant hub.TenantID, page []any) error {
 	list := make([]store.Arrival, len(page))
 	for i, x := range page {
-		a, err := in.found(end, kind, x)
+		a, err := in.found(f, end, kind, x)
 		if err != nil {
 			return err
 		}
@@ -249,8 +249,9 @@ func (in *Ingest) pages(ctx context.Context, end *engine.End, l *connector.ListO
 	return newest, nil
 }
 
-// found is an event that a poll makes of a record: repeats are told by version or content.
-func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
+// found is an event that a flow's poll makes of a record: repeats are told by its content. Another flow
+// that polls the same list finds its own.
+func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
 	id, err := kind.IDOf(x, end.Conn.Settings)
 	if err != nil {
 		return connector.Arrived{}, err
@@ -263,7 +264,7 @@ func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector
 	if err != nil {
 		return connector.Arrived{}, err
 	}
-	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + canonical.Hash(body)}
+	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + string(f.ID) + "/" + canonical.Hash(body)}
 	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
 		a.Payload = x // nothing is missing from it: no second read
 	}

@@ -213,3 +213,19 @@ func TestAPollThatBreaksOffLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestEachFlowHearsOfWhatItPolls: what one flow has found already is new to another.
+func TestEachFlowHearsOfWhatItPolls(t *testing.T) {
+	h := newHouse(t)
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	other := *h.flow
+	other.ID = "more-hours"
+	if _, err := h.ingest.Tick(t.Context(), &other, hub.Work{Tenant: "t1", Deployment: other.ID, Key: ingest.PollKey}); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.entries(); n != 24 {
+		t.Errorf("%d rows of work, want twelve entries in each of two flows", n)
+	}
+}
