@@ -152,9 +152,13 @@ func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
+	begun := in.now()
 	newest, err := in.changed(ctx, end, kind, since, func(page []any) error { return in.keep(ctx, f, end, kind, w.Tenant, page) })
 	if err != nil {
 		return store.Step{}, err
+	}
+	if newest.After(begun) && begun.After(since) {
+		newest = begun // what changed since then may stand behind a page that was read before it did
 	}
 	now := in.now()
 	w.State, w.Due, w.Attempts, w.Reason, w.Revision = hub.Later, now.Add(f.Every), 0, "", 0
