@@ -46,7 +46,7 @@ func keyed(t *testing.T) fs.FS {
 	t.Helper()
 	conns := withFollowUps(t, "").(fstest.MapFS)
 	file := conns["far-erp/connector.yaml"]
-	text := strings.ReplaceAll(string(file.Data), "write: S", "write: K, headers: {Idempotency-Key: =key}")
+	text := strings.ReplaceAll(string(file.Data), "write: S, lag: 1s", "write: K, headers: {Idempotency-Key: =key}")
 	if text == string(file.Data) {
 		t.Fatal("the ERP's connector creates in another way now")
 	}
