@@ -154,6 +154,7 @@ type house struct {
 	ids    atomic.Int64
 	conns  fs.FS // connectors; those of the comparisons unless a test brings its own
 	commit func(n int, when string) (stop bool)
+	unkept int // the commit that fails; 0: none
 	gather time.Duration
 }
 
@@ -167,6 +168,9 @@ type deadly struct {
 func (d *deadly) Record(ctx context.Context, st store.Step) ([]string, error) {
 	n := int(d.n.Add(1))
 	d.at(n, "before")
+	if n == d.h.unkept {
+		return nil, errors.New("the database is away")
+	}
 	busy, err := d.Journal.Record(ctx, st)
 	d.at(n, "after")
 	return busy, err

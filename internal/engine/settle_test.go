@@ -70,3 +70,23 @@ func TestARepeatThatDoesNothingSettlesNothing(t *testing.T) {
 		t.Errorf("writes %+v, %v; want the one that may have gone through still open", list, err)
 	}
 }
+
+// TestWhatWasReadIsKeptWhenARowIsGivenBack: the end of an attempt cannot be recorded, so its row is given
+// back. Whoever takes it up goes by what was read before: otherwise one run writes by two versions.
+func TestWhatWasReadIsKeptWhenARowIsGivenBack(t *testing.T) {
+	h := newHouse(t)
+	h.far.on(func(call int, when string) (int, bool) { return 429, call >= 2 && when == "before" })
+	h.unkept = 3 // after the intents of the customer and of the time project
+	h.win()
+	h.round()
+	h.far.on(nil)
+	if n, err := h.store.GiveBack(context.Background(), 1, func(hub.Work) bool { return false }); err != nil || n != 1 {
+		t.Fatalf("gave back %d rows: %v", n, err)
+	}
+	before := h.far.calls
+	h.drain()
+	h.once()
+	if n := h.far.calls - before; n != 5 {
+		t.Errorf("%d calls, want the four writes, a search for the time project, and no second read of the deal", n)
+	}
+}

@@ -417,8 +417,8 @@ func givesBack(b *bench) {
 	n, err := b.store.GiveBack(b.ctx, b.epoch, func(w hub.Work) bool { return w.Key == kept.Key })
 	b.must(err)
 	got := b.claim(10)
-	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 {
-		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept, no crash counted", n, got)
+	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 || !got[0].Again || claimed[1].Again {
+		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept and known as begun, no crash counted", n, got)
 	}
 }
 
