@@ -282,15 +282,16 @@ const (
 
 // drain waits until nothing goes wrong any more and all has come to rest; what was parked for a
 // reason that has passed, a person tries again.
-func (w *world) drain(ctx context.Context) error {
+func (w *world) drain(ctx context.Context) (err error) {
 	time.Sleep(w.plan.quiet())
 	w.jobs.Wait()
 	end := time.Now().Add(patience)
+	var waiting []string
 	for range rounds {
 		for {
 			time.Sleep(5*time.Second + 777*time.Microsecond)
-			open, err := w.unfinished(ctx)
-			if err != nil {
+			var open []string
+			if open, waiting, err = w.unfinished(ctx); err != nil {
 				return err
 			}
 			if len(open) == 0 || w.steps >= endless {
@@ -302,30 +303,42 @@ func (w *world) drain(ctx context.Context) error {
 			}
 		}
 		again, err := w.retry(ctx)
-		if err != nil || again == 0 {
+		if err != nil {
 			return err
 		}
+		if again == 0 {
+			break
+		}
+	}
+	if len(waiting) > 0 {
+		w.fault("waits, and nothing is left that could wake it: %v", waiting)
 	}
 	return nil
 }
 
-// unfinished are the rows of work that have yet to end. Who waits for a record that a person has to
-// look at, waits rightly.
-func (w *world) unfinished(ctx context.Context) (open []string, err error) {
+// unfinished are the rows of work that have yet to end, and those that wait for another record. Who waits
+// for what a person has to look at, waits rightly.
+func (w *world) unfinished(ctx context.Context) (open, waiting []string, err error) {
 	for _, t := range w.plan.Tenants {
 		tenant := w.store.Tenant(hub.TenantID(t.Name))
 		list, err := tenant.Work(ctx, store.Filter{Limit: 1000})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, x := range list {
-			busy := x.State == hub.Ready || x.State == hub.Running || x.State == hub.Later || x.State == hub.Waiting && !w.personal(t, x.Key)
-			if busy && x.Key != ingest.PollKey || x.Key == ingest.PollKey && !w.heard(t, x.Deployment) {
+			busy := x.State == hub.Ready || x.State == hub.Running || x.State == hub.Later
+			if x.Key == ingest.PollKey {
+				busy = !w.heard(t, x.Deployment)
+			}
+			if x.State == hub.Waiting && !w.personal(t, x.Key) {
+				waiting = append(waiting, fmt.Sprintf("%s %s %s (%s)", t.Name, x.Deployment, x.Key, x.Reason))
+			}
+			if busy {
 				open = append(open, fmt.Sprintf("%s %s %s is %s (%s), due %s", t.Name, x.Deployment, x.Key, x.State, x.Reason, x.Due.Format(time.TimeOnly)))
 			}
 		}
 	}
-	return open, nil
+	return open, waiting, nil
 }
 
 // personal reports whether a person has to look before all of a record's work can end: nothing tells what
