@@ -198,6 +198,7 @@ func (n *node) deaf(label string) int {
 // costs little.
 func (j journal) Claim(ctx context.Context, epoch int64, most int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error) {
 	for end := time.Now().Add(idle); ; {
+		j.n.pause(fmt.Sprintf("claim %d", j.n.at))
 		poke := j.n.poked() // whoever pokes from now on is heard
 		list, err := j.claim(ctx, epoch, most, turn, runID)
 		if err != nil || len(list) > 0 || ctx.Err() != nil || !time.Now().Before(end) {
@@ -212,10 +213,8 @@ const idle = 15 * time.Second
 
 func (j journal) claim(ctx context.Context, epoch int64, most int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error) {
 	n := j.n
-	label := fmt.Sprintf("claim %d", n.at)
-	n.pause(label)
 	n.passes("claim", false)
-	deaf := n.deaf(label)
+	deaf := n.deaf(fmt.Sprintf("claim %d", n.at))
 	if deaf == 1 {
 		return nil, errDeaf
 	}
