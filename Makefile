@@ -2,12 +2,14 @@
 # make check      what CI runs: format, vet, tests on SQLite and PostgreSQL
 # make real       the test on the real systems (Tryton, Redmine; installed by apt where we are root)
 # make bench      the benchmarks of the hot paths
+# make drill      the whole product in simulated time, 1,000 seeds: minutes; make soak: 50,000, a night
+# make breaks     break it on purpose and count the seeds that it takes to be found
 # make chaos      kills, crash points, a faulty far side, three nodes: nothing lost, nothing twice (minutes)
 
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: all build check fmt vet test real bench chaos
+.PHONY: all build check fmt vet test real bench chaos drill soak breaks
 
 all: build
 
@@ -30,6 +32,15 @@ real:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
+drill:
+	DRILL_SEEDS=1000 $(GO) test -count=1 -timeout 30m -run TestSeeds ./internal/drill
+
+soak:
+	DRILL_SEEDS=50000 $(GO) test -count=1 -timeout 0 -run TestSeeds ./internal/drill
+
+breaks:
+	DRILL_BREAK=1 $(GO) test -count=1 -timeout 30m -v -run TestBreaksAreFound ./internal/drill
 
 chaos: build
 	scripts/with-postgres scripts/chaos

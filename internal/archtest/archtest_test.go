@@ -18,7 +18,7 @@ var order = []string{
 	"books", "whatif", "report", "notify",
 	"access", "control",
 	"hook", "api", "console", "cli",
-	"simulator", "oracle", "farside", "config", "app", "demo", "trial",
+	"simulator", "oracle", "farside", "config", "app", "demo", "trial", "drill",
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
@@ -24,6 +25,7 @@ type Catalog struct {
 	Schemas    *canonical.Set
 	connectors map[string]*System
 	templates  []fs.FS
+	compiled   sync.Map // templates without extension, by name and version: all tenants' flows share one
 }
 
 // System is a connector with its mappings, by canonical record.
@@ -104,9 +106,16 @@ func (c *Catalog) Connectors() []string {
 
 // Template compiles a version of a template with a deployment's extensions.
 func (c *Catalog) Template(name string, version int, extend map[string]specfile.Map[specfile.Value]) (*workflow.Template, error) {
+	key := fmt.Sprintf("%s@%d", name, version)
+	if t, ok := c.compiled.Load(key); ok && len(extend) == 0 {
+		return t.(*workflow.Template), nil
+	}
 	var last error
 	for _, dir := range c.templates {
 		t, err := workflow.Load(dir, name, version, c.Schemas, extend)
+		if err == nil && len(extend) == 0 {
+			c.compiled.Store(key, t)
+		}
 		if err == nil {
 			return t, nil
 		}

@@ -222,3 +222,11 @@ func TestOperationsAreListedByName(t *testing.T) {
 		t.Error("an operation is not found by its name")
 	}
 }
+
+// TestASearchIsNotBelievedAtOnce: a call may be under way for a minute, and what it makes may come to be
+// as late as that.
+func TestASearchIsNotBelievedAtOnce(t *testing.T) {
+	if lag := mustLoad(t, clients).Kind("client").Create.Write.Lag.D; lag != time.Minute {
+		t.Errorf("a connector that says nothing of its search is believed after %s", lag)
+	}
+}

@@ -206,7 +206,7 @@ type Deleted struct {
 type Write struct {
 	Call  `spec:",inline"`
 	Class string             `spec:"write,required" enum:"K|U|S|X"`
-	Lag   specfile.Duration  `spec:"lag" doc:"how long a search may miss what was just written"`
+	Lag   specfile.Duration  `spec:"lag" default:"1m" doc:"how long after it was sent a search may still miss what was written: the far side's own time and its search's"`
 	With  specfile.Map[Call] `spec:"with" doc:"reads before it; their results are found.NAME"`
 	When  specfile.Expr      `spec:"when" doc:"of delete: false where the record (x) cannot be deleted as it stands there"`
 	First []string           `spec:"first" doc:"of delete: actions that come before it"`
@@ -236,7 +236,7 @@ type Do struct {
 	Says  string             `spec:"says" doc:"what is missing, for people"`
 	Fix   string             `spec:"fix" doc:"what to do about it"`
 	When  specfile.Expr      `spec:"when" doc:"false: there is nothing to do"`
-	Lag   specfile.Duration  `spec:"lag" doc:"how long with may miss what was just written"`
+	Lag   specfile.Duration  `spec:"lag" default:"1m" doc:"how long after it was sent with may still miss what was written"`
 }
 
 // Follow is a write after a create. It is sent once per record, or once per item of each; needs says
@@ -251,7 +251,7 @@ type Follow struct {
 	Says  string             `spec:"says" doc:"what is missing, for people"`
 	Fix   string             `spec:"fix" doc:"what to do about it"`
 	When  specfile.Expr      `spec:"when" doc:"false: there is nothing to do"`
-	Lag   specfile.Duration  `spec:"lag" doc:"how long with may miss what was just written"`
+	Lag   specfile.Duration  `spec:"lag" default:"1m" doc:"how long after it was sent with may still miss what was written"`
 }
 
 // Webhooks says how the vendor tells us of changes.

@@ -338,7 +338,7 @@ func (e *Engine) leased() error {
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
 // be recorded because the lease is gone is left to the node that took over.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
-	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now()}
+	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends

@@ -161,6 +161,7 @@ type house struct {
 	forms  fs.FS
 	setup  func() store.Setup
 	commit func(n int, when string) (stop bool)
+	unkept int // the commit that fails; 0: none
 	gather time.Duration
 }
 
@@ -174,6 +175,9 @@ type deadly struct {
 func (d *deadly) Record(ctx context.Context, st store.Step) ([]string, error) {
 	n := int(d.n.Add(1))
 	d.at(n, "before")
+	if n == d.h.unkept {
+		return nil, errors.New("the database is away")
+	}
 	busy, err := d.Journal.Record(ctx, st)
 	d.at(n, "after")
 	return busy, err

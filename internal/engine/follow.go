@@ -126,7 +126,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return &pause{on: store.WaitsOn(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
+		return &pause{on: store.WaitsOnWrite(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
 	}
 	return f.send()
 }
@@ -243,7 +243,7 @@ func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
 	if err := f.resume(open); err != nil {
 		return err
 	}
-	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
+	return w.settledFirst()
 }
 
 func uncertain(open *store.Write) error {

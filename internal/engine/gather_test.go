@@ -34,7 +34,7 @@ func withBatch(t *testing.T) fs.FS {
 	t.Helper()
 	conns := withFollowUps(t, "").(fstest.MapFS)
 	file := conns["far-time/connector.yaml"]
-	text := strings.Replace(string(file.Data), "\n    create: {write: S}\n", batching, 1)
+	text := strings.Replace(string(file.Data), "\n    create: {write: S, lag: 1s}           # it answers within milliseconds, and its search lags by nothing\n", batching, 1)
 	if text == string(file.Data) {
 		t.Fatal("the time tracker's connector creates projects in another way now")
 	}

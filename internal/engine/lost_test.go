@@ -122,7 +122,7 @@ func unprotected(t *testing.T) fs.FS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(data), "    find: {marker: {get: /erp/customers, query: {externalId: =marker}}}\n    create: {write: S}\n", "    create: {write: X}\n", 1)
+	text := strings.Replace(string(data), "    find: {marker: {get: /erp/customers, query: {externalId: =marker}}}\n    create: {write: S, lag: 1s}", "    create: {write: X}", 1)
 	if text == string(data) {
 		t.Fatal("the ERP's connector creates customers in another way now")
 	}
@@ -134,7 +134,7 @@ func unprotected(t *testing.T) fs.FS {
 func TestASearchAfterARestoreWaitsUntilItCanBeTrusted(t *testing.T) {
 	conns := withFollowUps(t, "").(fstest.MapFS)
 	file := conns["far-time/connector.yaml"]
-	text := strings.Replace(string(file.Data), "create: {write: S}", "create: {write: S, lag: 5m}", 1)
+	text := strings.Replace(string(file.Data), "create: {write: S, lag: 1s}", "create: {write: S, lag: 5m}", 1)
 	if text == string(file.Data) {
 		t.Fatal("the time tracker's connector creates projects in another way now")
 	}

@@ -28,7 +28,7 @@ type run struct {
 	flow    *Flow
 	event   *hub.Event
 	started time.Time
-	resumed bool // an earlier attempt of this run may have read something
+	resumed bool // an earlier attempt of this run may have read something: set aside, given back, or died with its process
 	wanted  bool // by the template's trigger
 
 	inputs  map[string]any     // vendor's records read by this run, by key
@@ -79,8 +79,6 @@ func (r *run) carry() error {
 	if err != nil {
 		return err
 	}
-	// A row that was set aside keeps its revision; one that died with its process counts the crash.
-	r.resumed = r.work.Revision != 0 || r.work.Crashes > 0
 	r.flow, r.work.Revision = flow, flow.Revision // R9: the run ends on the version it begins with
 	if r.work.Event == "" {
 		return r.tick()

@@ -31,6 +31,7 @@ type write struct {
 	gone   bool              // the record is deleted there
 	busy   bool              // the intent was not opened: another write is under way
 	found  any               // what a search before a create has found (lost.go)
+	repeat bool              // an earlier call of the same intent may have gone through
 	answer *connector.Answer // what the call gave
 	id     string            // or what a batch gave
 	err    error
@@ -310,6 +311,8 @@ func (w *write) refused(err error) error {
 		}
 	case e.Kind == hub.Uncertain && w.intent.Class != hub.ClassX:
 		return err
+	case w.repeat && (e.Kind == hub.Unavailable || e.Kind == hub.Throttled):
+		return err // this call did nothing; what the earlier one did is as unknown as before
 	}
 	state := "refused"
 	if e.Kind == hub.Uncertain {
@@ -331,7 +334,7 @@ func (w *write) settle() error {
 		return &pause{until: r.e.Now(), reason: "Another flow has just written this record."}
 	}
 	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
-		return &pause{on: store.WaitsOn(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
+		return &pause{on: store.WaitsOnWrite(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
 	}
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
@@ -339,7 +342,7 @@ func (w *write) settle() error {
 	if w.unknown() && open.Class == hub.ClassU && open.Hash != w.intent.Hash {
 		return w.instead(open)
 	}
-	w.intent.OpKey, r.class = open.OpKey, open.Class
+	w.intent.OpKey, r.class, w.repeat = open.OpKey, open.Class, true
 	switch open.Class {
 	case hub.ClassK, hub.ClassU:
 		if open.Hash != w.intent.Hash {
@@ -359,7 +362,7 @@ func (w *write) settle() error {
 // key or id that protects the repeat belongs to the old body.
 func (w *write) supersede(open *store.Write) error {
 	old := *w
-	old.intent = *open
+	old.intent = w.earlier(open)
 	body, err := decodeFields(open.Body)
 	if err != nil {
 		return err
@@ -368,6 +371,11 @@ func (w *write) supersede(open *store.Write) error {
 	if err := old.send(); err != nil {
 		return err
 	}
+	return w.settledFirst()
+}
+
+// settledFirst lets the run look again: the record's newer form is still to be written.
+func (w *write) settledFirst() error {
 	return &pause{until: w.run.e.Now(), reason: "An earlier write of this record was settled first."}
 }
 
@@ -386,11 +394,16 @@ func (w *write) search(open *store.Write) error {
 		w.found = found
 		return w.adopt()
 	}
-	if found != nil {
-		if open.Hash != w.intent.Hash {
-			w.intent.Hash = open.Hash // what stands there is the older form; the next run updates it
-		}
+	if found != nil && open.Hash == w.intent.Hash {
 		return w.done(found)
+	}
+	if found != nil { // what stands there is the record's older form
+		old := *w
+		old.intent = w.earlier(open)
+		if err := old.done(found); err != nil {
+			return err
+		}
+		return w.settledFirst()
 	}
 	trusted := open.Started
 	if until := r.e.Standing().LostUntil; until.After(trusted) {
@@ -409,12 +422,12 @@ func (w *write) resend() error { return w.reopen(w.intent, "was never made") }
 // instead sends the newer form in place of an open upsert whose own may be older than what stands there
 // by now: the ledger has a lost time.
 func (w *write) instead(open *store.Write) error {
-	return w.reopen(*open, "may have been made; a newer form is sent in its place")
+	return w.reopen(w.earlier(open), "may have been made; a newer form is sent in its place")
 }
 
 func (w *write) reopen(old store.Write, why string) error {
 	r := w.run
-	w.intent.Started = r.e.Now()
+	w.intent.Started, w.repeat = r.e.Now(), false
 	r.pending.Close = append(r.pending.Close, r.outcome(old, "refused", why, store.Link{}))
 	r.pending.Open = []store.Write{w.intent}
 	busy, err := r.commit()
@@ -425,6 +438,13 @@ func (w *write) reopen(old store.Write, why string) error {
 		return &pause{until: r.e.Now().Add(time.Second), reason: "Another flow is writing this record."}
 	}
 	return w.send()
+}
+
+// earlier is the intent of an earlier attempt, with the line of the books that it is for.
+func (w *write) earlier(open *store.Write) store.Write {
+	old := *open
+	old.Posting = w.intent.Posting
+	return old
 }
 
 // find looks for the record by its marker; nil where there is none.

@@ -75,6 +75,7 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
+	begun := in.now()
 	newest, err := in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error { return in.keep(ctx, f, end, kind, "poll", hub.Normal, page) })
 	if err != nil {
 		return store.Step{}, err
@@ -88,6 +89,9 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 			newest = at
 		}
 	}
+	if newest.After(begun) && begun.After(since) {
+		newest = begun // what changed since then may stand behind a page that was read before it did
+	}
 	now := in.now()
 	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: next(w, f.Poll, now)}, nil
 }
@@ -97,7 +101,7 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []any) error {
 	list := make([]store.Arrival, len(page))
 	for i, x := range page {
-		a, err := in.found(end, kind, x)
+		a, err := in.found(f, end, kind, x)
 		if err != nil {
 			return err
 		}
@@ -122,8 +126,9 @@ func (in *Ingest) put(ctx context.Context, list []store.Arrival) error {
 	return nil
 }
 
-// found is an event that a poll makes of a record: repeats are told by version or content.
-func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
+// found is an event that a flow's poll makes of a record: repeats are told by its content. Another flow
+// that polls the same list finds its own.
+func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
 	id, err := kind.IDOf(x, end.Conn.Settings)
 	if err != nil {
 		return connector.Arrived{}, err
@@ -136,7 +141,7 @@ func (in *Ingest) found(end *engine.End, kind *connector.Kind, x any) (connector
 	if err != nil {
 		return connector.Arrived{}, err
 	}
-	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + hash}
+	a := connector.Arrived{Kind: kind, ID: id, Version: version, Dedupe: "poll/" + string(f.ID) + "/" + hash}
 	if len(kind.With) == 0 && !strings.Contains(kind.Spec.As, "@") {
 		a.Payload = x // nothing is missing from it: no second read
 	}

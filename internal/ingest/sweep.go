@@ -109,7 +109,7 @@ func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, 
 // gone is the event that a record is there no longer. It is one event, however often it is seen to be
 // gone; what was posted since makes it another.
 func (in *Ingest) gone(f *engine.Flow, end *engine.End, kind *connector.Kind, id, since string) store.Arrival {
-	e := hub.Event{ID: hub.EventIDFor(f.Tenant, end.Conn.ID, kind.Name, id, "gone/"+since), Tenant: f.Tenant, Key: hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id},
+	e := hub.Event{ID: hub.EventIDFor(f.Tenant, end.Conn.ID, kind.Name, id, "gone/"+string(f.ID)+"/"+since), Tenant: f.Tenant, Key: hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id},
 		Source: "poll", Gone: true, Received: in.now()}
 	return store.Arrival{Event: e, Deployments: []hub.DeploymentID{f.ID}, Lane: hub.Normal, RunID: func() hub.RunID { return hub.RunID(in.newID("run")) }}
 }

@@ -115,6 +115,7 @@ type house struct {
 	log    *store.Journal
 	ingest *ingest.Ingest
 	flow   *engine.Flow
+	clock  *storetest.Clock
 	epoch  int64
 }
 
@@ -144,7 +145,7 @@ func newHouse(t *testing.T) *house {
 	}
 	far := &sheets{people: []string{"ana", "ben"}, count: map[string]int{"ana": 5, "ben": 1}}
 	loader := engine.NewLoader(s, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, clock.Now)
-	h := &house{T: t, far: far, store: s, log: s.Journal()}
+	h := &house{T: t, far: far, store: s, log: s.Journal(), clock: clock}
 	ids := 0
 	h.ingest = ingest.New(s, h.log, loader, remote.New(far, nil, nil, clock.Now), clock.Now, func(prefix string) string { ids++; return fmt.Sprint(prefix, "_", ids) }, func() {})
 	if h.flow, err = loader.Flow(ctx, "t1", "hours", 0); err != nil {
@@ -225,5 +226,35 @@ func TestAPollThatBreaksOffLosesNothing(t *testing.T) {
 				t.Errorf("what was read twice came in twice: %d, %v", len(runs), err)
 			}
 		})
+	}
+}
+
+// TestEachFlowHearsOfWhatItPolls: what one flow has found already is new to another.
+func TestEachFlowHearsOfWhatItPolls(t *testing.T) {
+	h := newHouse(t)
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	other := *h.flow
+	other.ID = "more-hours"
+	if _, err := h.ingest.Tick(t.Context(), &other, hub.Work{Tenant: "t1", Deployment: other.ID, Key: ingest.PollKey}); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.entries(); n != 24 {
+		t.Errorf("%d rows of work, want twelve entries in each of two flows", n)
+	}
+}
+
+// TestTheCursorWaitsForWhatChangesMeanwhile: a row that changes while a list is read may come to stand
+// behind a page that was read already. The next poll begins where this one did.
+func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
+	h := newHouse(t)
+	h.clock.Add(begin.Add(2 * time.Minute).Sub(h.clock.Now()))
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	v, err := h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey)
+	if want := begin.Add(2 * time.Minute).Format(time.RFC3339Nano); err != nil || v != want {
+		t.Errorf("the cursor stands at %s, %v; want %s, when the poll began", v, err, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 type Claim struct {
 	hub.Work
 	Event *hub.Event
+	Again bool // its run was begun before: it may have read and written something
 }
 
 // Turn remembers whose turn it is, so that tenants are served one after the other. It belongs to
@@ -164,7 +165,7 @@ func (s *Store) take(ctx context.Context, t tx, c *claim) error {
 	for i := range c.got {
 		w := &c.got[i].Work
 		w.State, w.Epoch = hub.Running, c.epoch
-		if w.Run == "" {
+		if c.got[i].Again = w.Run != ""; !c.got[i].Again {
 			w.Run = c.runID()
 		}
 		args[i] = []any{c.epoch, w.Run, w.Tenant, w.Deployment, w.Key}

@@ -308,16 +308,17 @@ func taken(err error) bool {
 	return false
 }
 
-// openWrites records intents. A refused write is taken up again under its key; any other that is
-// there already means that the record is busy, or that what became of it must be found out first. A
-// line that would push a sum past its limit is busy too.
+// openWrites records intents. A refused write is taken up again under its key, by whoever comes next; any
+// other that is there already means that the record is busy, or that what became of it must be found out
+// first. A line that would push a sum past its limit is busy too.
 func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error {
 	const q = `
 		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', CAST(? AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain'))
 			AND NOT (? = 'create' AND EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
-		ON CONFLICT (tenant, record, connection, op_key) DO UPDATE SET state = 'open', run = excluded.run, started_at = excluded.started_at, message = ''
+		ON CONFLICT (tenant, record, connection, op_key) DO UPDATE SET state = 'open', run = excluded.run, deployment = excluded.deployment,
+			record_key = excluded.record_key, step = excluded.step, hash = excluded.hash, body = excluded.body, started_at = excluded.started_at, message = ''
 			WHERE write.state = 'refused'`
 	var args [][]any
 	var of []*entry
@@ -456,7 +457,12 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 		w := st.Defer.Work
 		args = append(args, []any{w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Cause, w.Seconds, w.Amount, w.Tenant, w.Deployment, w.Key, w.Epoch})
 		if connection, record, ok := strings.Cut(w.WaitsOn, "/"); ok {
-			waits = append(waits, []any{w.Tenant, w.Deployment, w.Key, w.WaitsOn, w.Tenant, record, connection, w.Tenant, record, connection})
+			record, write := strings.CutSuffix(record, writeSuffix)
+			what := "record"
+			if write {
+				what = "write"
+			}
+			waits = append(waits, []any{w.Tenant, w.Deployment, w.Key, w.WaitsOn, what, w.Tenant, record, connection, w.Tenant, record, connection, what})
 		}
 	}
 	n, err := t.each(ctx, q, args)
@@ -469,8 +475,9 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 	const came = `
 		UPDATE work SET state = 'ready', reason = '', waits_on = ''
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND waits_on = ? AND state = 'waiting'
-			AND EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?)
-			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state = 'open')`
+			AND (? = 'write' OR EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
+			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ?
+				AND (state = 'open' OR state = 'uncertain' AND ? = 'write'))`
 	_, err = t.each(ctx, came, waits)
 	return err
 }
@@ -479,10 +486,16 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 // under way there.
 func WaitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }
 
+// WaitsOnWrite is what a row waits for until no write on a record is under way in a connection, whether
+// or not the record came to be.
+func WaitsOnWrite(c hub.ConnectionID, id hub.RecordID) string { return WaitsOn(c, id) + writeSuffix }
+
+const writeSuffix = "/write"
+
 // release makes ready what waits for records whose writes have ended, however they ended, or that were
 // found in a far side: who waited looks again.
 func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
-	ended := map[hub.TenantID][]any{}
+	ended := map[hub.TenantID][]string{}
 	var now time.Time
 	for _, st := range steps {
 		for _, w := range st.Close {
@@ -492,7 +505,7 @@ func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
 			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(l.Connection, l.Record)), l.Updated
 		}
 	}
-	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on = ? AND state = 'waiting'`
+	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on IN (?, ?) AND state = 'waiting'`
 	for tenant, things := range ended {
 		r, err := t.query(ctx, `SELECT 1 FROM work WHERE tenant = ? AND state = 'waiting' LIMIT 1`, tenant)
 		waiting, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
@@ -504,7 +517,7 @@ func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
 		}
 		args := make([][]any, len(things))
 		for i, thing := range things {
-			args[i] = []any{micros(now), tenant, thing}
+			args[i] = []any{micros(now), tenant, thing, thing + writeSuffix}
 		}
 		if _, err := t.each(ctx, q, args); err != nil {
 			return fmt.Errorf("release what waits: %w", err)

@@ -39,8 +39,19 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 	if isPostgres(url) {
 		db, err = openPostgres(ctx, url)
 	} else {
-		db, err = openSQLite(ctx, url)
+		db, err = openSQLite(ctx, url, "FULL")
 	}
+	return opened(ctx, db, err, now)
+}
+
+// OpenUnsynced opens a SQLite file whose commits are not on disk when they return: for simulations,
+// in which a crash ends the process and never the machine.
+func OpenUnsynced(ctx context.Context, path string, now func() time.Time) (*Store, error) {
+	db, err := openSQLite(ctx, path, "OFF")
+	return opened(ctx, db, err, now)
+}
+
+func opened(ctx context.Context, db database, err error, now func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.Unavailable, Code: "store.open", Message: "The store cannot be opened.",
 			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
@@ -61,9 +72,10 @@ func isPostgres(url string) bool {
 // Close waits for what is being written and closes.
 func (s *Store) Close() error { return s.db.close() }
 
-func openSQLite(ctx context.Context, path string) (database, error) {
-	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(8000)"
-	writers, err := sql.Open("sqlite", "file:"+path+pragmas)
+func openSQLite(ctx context.Context, path, synchronous string) (database, error) {
+	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous"
+	url := "file:" + path + pragmas + "(" + synchronous + ")"
+	writers, err := sql.Open("sqlite", url)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +86,7 @@ func openSQLite(ctx context.Context, path string) (database, error) {
 	if err != nil {
 		return nil, err
 	}
-	readers, err := sql.Open("sqlite", "file:"+path+pragmas)
+	readers, err := sql.Open("sqlite", url)
 	if err != nil {
 		return nil, err
 	}

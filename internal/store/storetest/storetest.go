@@ -56,6 +56,8 @@ func Run(t *testing.T, open Opener) {
 		"a record that waits for another goes on when that one comes":  releases,
 		"a record that waits for what came meanwhile goes on at once":  cameMeanwhile,
 		"a record that waits for a write goes on when it is refused":   refusedReleases,
+		"who waits for a write that was refused meanwhile goes on":     refusedMeanwhile,
+		"a refused write belongs to who takes it up":                   takenUp,
 		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
 		"who was there at two crashes is carried alone":                suspects,
@@ -343,6 +345,35 @@ func refusedReleases(b *bench) {
 	b.one()
 }
 
+func refusedMeanwhile(b *bench) {
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent("op1", "rec_1")}})
+	b.must(err)
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", Record: "rec_1", Connection: "erp", State: "refused"}}})
+	b.must(err)
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	w.State, w.Reason, w.WaitsOn = hub.Waiting, "another flow is writing", store.WaitsOnWrite("erp", "rec_1")
+	_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Defer: &store.Defer{Work: w}})
+	b.must(err)
+	b.one()
+}
+
+func takenUp(b *bench) {
+	in := intent("op1", "rec_1")
+	for _, flow := range []hub.DeploymentID{"first", "second"} {
+		in.Deployment = flow
+		busy, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{in}})
+		b.must(err)
+		open, err := b.store.Tenant("t1").OpenWrite(b.ctx, "rec_1", "erp")
+		b.must(err)
+		if len(busy) != 0 || open == nil || open.Deployment != flow {
+			b.Fatalf("busy %v, open %+v; want it opened by the %s flow", busy, open, flow)
+		}
+		_, err = b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Close: []store.WriteDone{{OpKey: "op1", Record: "rec_1", Connection: "erp", State: "refused"}}})
+		b.must(err)
+	}
+}
+
 func knownNotCreated(b *bench) {
 	in := intent("op1", "rec_1")
 	in.Creates = true
@@ -413,8 +444,8 @@ func givesBack(b *bench) {
 	n, err := b.store.GiveBack(b.ctx, b.epoch, func(w hub.Work) bool { return w.Key == kept.Key })
 	b.must(err)
 	got := b.claim(10)
-	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 {
-		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept, no crash counted", n, got)
+	if n != 1 || len(got) != 1 || got[0].Run != claimed[1].Run || got[0].Crashes != 0 || !got[0].Again || claimed[1].Again {
+		b.Errorf("gave back %d, then claimed %+v; want the row that is not carried, its run kept and known as begun, no crash counted", n, got)
 	}
 }
 

@@ -1,0 +1,92 @@
+package engine_test
+
+import (
+	"context"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"throughline/internal/hub"
+)
+
+// once more: claims and carries what is due, and no more.
+func (h *house) round() {
+	h.Helper()
+	list, err := h.engine.Claim(context.Background(), 10)
+	if err != nil || len(list) == 0 {
+		h.Fatalf("claimed %d rows: %v", len(list), err)
+	}
+	for _, w := range list {
+		h.engine.Carry(context.Background(), w)
+	}
+}
+
+// TestWhatIsFoundInItsOlderFormIsUpdated: the answer to a create is lost, and by the time it is looked
+// for the record has changed. What stands there is not what shall stand there.
+func TestWhatIsFoundInItsOlderFormIsUpdated(t *testing.T) {
+	h := newHouse(t)
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 2 && when == "after" })
+	h.win()
+	h.round()
+	h.far.on(nil)
+	h.far.deal["name"] = "Relaunch II"
+	h.win()
+	h.drain()
+	h.once()
+	// The time project was made in the first attempt, the ERP's project after the change.
+	if all := strings.Join(h.far.patched, "\n"); strings.Count(all, `"name":"Relaunch II"`) != 2 {
+		t.Errorf("want the customer and the time project renamed; changed was %s", all)
+	}
+}
+
+// keyed are the connectors of the comparisons with an ERP that honours a key.
+func keyed(t *testing.T) fs.FS {
+	t.Helper()
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	file := conns["far-erp/connector.yaml"]
+	text := strings.ReplaceAll(string(file.Data), "write: S, lag: 1s", "write: K, headers: {Idempotency-Key: =key}")
+	if text == string(file.Data) {
+		t.Fatal("the ERP's connector creates in another way now")
+	}
+	file.Data = []byte(text)
+	return conns
+}
+
+// TestARepeatThatDoesNothingSettlesNothing: the first call's answer is lost, and its repeat is turned
+// away. What the first one did is as unknown as before, so its key must not be given up.
+func TestARepeatThatDoesNothingSettlesNothing(t *testing.T) {
+	h := newHouseWith(t, keyed(t))
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 2 && when == "after" })
+	h.win()
+	h.round()
+	h.far.on(func(_ int, when string) (int, bool) { return 429, when == "before" })
+	h.clock.Add(10 * time.Second)
+	h.round()
+	customer := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "account", "")
+	list, err := h.store.Tenant("t1").Writes(context.Background(), customer)
+	if err != nil || len(list) != 1 || list[0].State != "open" {
+		t.Errorf("writes %+v, %v; want the one that may have gone through still open", list, err)
+	}
+}
+
+// TestWhatWasReadIsKeptWhenARowIsGivenBack: the end of an attempt cannot be recorded, so its row is given
+// back. Whoever takes it up goes by what was read before: otherwise one run writes by two versions.
+func TestWhatWasReadIsKeptWhenARowIsGivenBack(t *testing.T) {
+	h := newHouse(t)
+	h.far.on(func(call int, when string) (int, bool) { return 429, call >= 2 && when == "before" })
+	h.unkept = 3 // after the intents of the customer and of the time project
+	h.win()
+	h.round()
+	h.far.on(nil)
+	if n, err := h.store.GiveBack(context.Background(), 1, func(hub.Work) bool { return false }); err != nil || n != 1 {
+		t.Fatalf("gave back %d rows: %v", n, err)
+	}
+	before := h.far.calls
+	h.drain()
+	h.once()
+	if n := h.far.calls - before; n != 5 {
+		t.Errorf("%d calls, want the four writes, a search for the time project, and no second read of the deal", n)
+	}
+}
