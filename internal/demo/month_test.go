@@ -9,8 +9,10 @@ import (
 	"time"
 
 	files "throughline/demo"
+	"throughline/internal/access"
 	"throughline/internal/app"
 	"throughline/internal/demo"
+	"throughline/internal/hub"
 	"throughline/internal/simulator"
 )
 
@@ -50,10 +52,27 @@ func TestTheMonthBalances(t *testing.T) {
 			t.Errorf("nobody had to deal with %s", code)
 		}
 	}
+	agrees(t, stage)
 	differs(t, stage)
 	stop()
 	if err := <-ran; err != nil {
 		t.Error(err)
+	}
+}
+
+// agrees asks the product for its own statement of the month: it reads the same far sides by their
+// public APIs, and comes to the same end.
+func agrees(t *testing.T, stage *demo.Stage) {
+	t.Helper()
+	by := access.Principal{Name: "test", Role: "admin", Tenant: access.Everyone}
+	for _, customer := range []hub.TenantID{"northwind", "meridian"} {
+		s, err := stage.App.Control.Balance(t.Context(), by, customer, "2026-11", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Unexplained() != 0 {
+			t.Errorf("the statement of %s does not explain %d: %+v", customer, s.Unexplained(), s.Findings)
+		}
 	}
 }
 
