@@ -18,6 +18,7 @@ import (
 
 type benchHoursCmd struct {
 	Entries   int           `help:"Approved entries to carry." default:"100000"`
+	Poison    int           `help:"Each so manieth entry cannot be posted, and waits for a person; 0: none."`
 	Far       string        `help:"Where the far side listens; without it one of our own is started, which takes no time for a call."`
 	Limit     time.Duration `help:"Give up after this long." default:"30m"`
 	Data      string        `help:"Folder of the embedded store and the master key; without it a temporary one." type:"path"`
@@ -35,7 +36,7 @@ func (c *benchHoursCmd) Run(ctx context.Context) error {
 	return withStage(ctx, measured{Far: c.Far}, c.Data, c.Store, func(s *trial.Stage) error {
 		s.Workers = c.Workers
 		shown := newProgress(os.Stderr, "entries")
-		figures, err := trial.MeasureHours(ctx, s, c.Entries, c.Limit, shown.reached)
+		figures, err := trial.MeasureHours(ctx, s, c.Entries, c.Poison, c.Limit, shown.reached)
 		shown.end()
 		return show1(figures, err)
 	})
@@ -45,7 +46,7 @@ const hoursCustomer = `
 customer: bench
 name: Bench
 connections:
-  time: {connector: far-tracker, settings: {url: %[1]q, entries: "%[2]d"}}
+  time: {connector: far-tracker, settings: {url: %[1]q, entries: "%[2]d-%[3]d"}}
   erp:  {connector: far-ledger, settings: {url: %[1]q}}
 rates:
   cards: [{code: STD, rates: [{labour_category: CONS, rate: 125.50 EUR}]}]
@@ -75,7 +76,7 @@ func (c *benchHoursCmd) serve(ctx context.Context) error {
 		return err
 	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
-	if _, err := a.Control.Apply(ctx, by, "bench.yaml", fmt.Appendf(nil, hoursCustomer, c.Far, c.Entries)); err != nil {
+	if _, err := a.Control.Apply(ctx, by, "bench.yaml", fmt.Appendf(nil, hoursCustomer, c.Far, c.Entries, c.Poison)); err != nil {
 		return err
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(trial.Ready{URL: a.URL(), PIDs: []int{os.Getpid()}}); err != nil {

@@ -19,7 +19,7 @@ const (
 // Hours is a time tracker with any number of approved entries and an ERP that takes their lines, for
 // measuring. Nothing is kept of a line but its marker.
 //
-//	GET  /hours/entries/{n}?page=&size=  a page of n entries
+//	GET  /hours/entries/{n}?page=&size=  a page of n entries; {n}-{m}: each mth is poison, with hours below nought
 //	GET  /hours/users                    the tracker's people
 //	GET  /hours/employees[/{id}], /hours/projects/{id}, /hours/tasks/{id}, /hours/categories
 //	POST /hours/lines                    many lines: {"items":[{"marker":…,"seconds":…}]}
@@ -81,7 +81,9 @@ func (h *Hours) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // entries is one page of n entries: eight hours a day of each person, one hour each.
 func entries(w http.ResponseWriter, all, page, size string) {
+	all, each, _ := strings.Cut(all, "-")
 	n, err := strconv.Atoi(all)
+	poison, _ := strconv.Atoi(each) // 0: none
 	number, err2 := strconv.Atoi(page)
 	many, err3 := strconv.Atoi(size)
 	if err != nil || err2 != nil || err3 != nil || number < 1 || many < 1 {
@@ -91,8 +93,12 @@ func entries(w http.ResponseWriter, all, page, size string) {
 	begin := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	list := []any{}
 	for i := (number - 1) * many; i < min(number*many, n); i++ {
+		seconds := 3600
+		if poison > 0 && i%poison == poison-1 {
+			seconds = -3600
+		}
 		list = append(list, map[string]any{"id": fmt.Sprint("e", i), "user": fmt.Sprint("u", i%Users), "project": fmt.Sprint("p", i%Projects), "task": fmt.Sprint("t", i%Projects),
-			"day": begin.AddDate(0, 0, i/Users/8).Format(time.DateOnly), "seconds": 3600, "billable": true, "note": "Build and test", "changed": "2026-11-01T00:00:00Z"})
+			"day": begin.AddDate(0, 0, i/Users/8).Format(time.DateOnly), "seconds": seconds, "billable": true, "note": "Build and test", "changed": "2026-11-01T00:00:00Z"})
 	}
 	answer(w, http.StatusOK, list)
 }
