@@ -38,7 +38,7 @@ type entry struct {
 
 // Journal makes a journal on the store. A process has one.
 func (s *Store) Journal() *Journal {
-	return &Journal{store: s, limit: 256, pace: 4 * time.Millisecond, full: make(chan struct{}, 1)}
+	return &Journal{store: s, limit: 1024, pace: 4 * time.Millisecond, full: make(chan struct{}, 1)}
 }
 
 // Accept stores arrivals durably (R1) and says which of them were new.
