@@ -165,7 +165,9 @@ CREATE TABLE xref (
 )
 -- sqlite: WITHOUT ROWID
 ;
-CREATE UNIQUE INDEX xref_external ON xref (tenant, connection, kind, external_id);
+-- The id comes before the connection: PostgreSQL plans before it has seen how many rows there are, and takes
+-- an index that begins with tenant and connection for a look-up by tenant, record and connection.
+CREATE UNIQUE INDEX xref_external ON xref (tenant, external_id, connection, kind);
 
 CREATE TABLE write (
   tenant TEXT NOT NULL,
