@@ -205,6 +205,9 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 		e.expires = now.Add(e.Lease)
 		e.mu.Unlock()
 	}
+	if err := e.Store.Learn(ctx); err != nil {
+		return fmt.Errorf("let the store learn its size: %w", err)
+	}
 	if now.Sub(*recovered) <= recovery {
 		return nil
 	}

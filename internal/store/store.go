@@ -69,6 +69,14 @@ func isPostgres(url string) bool {
 	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
+// Learn lets the database find out how large its tables have become, where it does not do so in time by itself.
+func (s *Store) Learn(ctx context.Context) error {
+	if d, ok := s.db.(*postgresDB); ok {
+		return d.learn(ctx)
+	}
+	return nil
+}
+
 // Close waits for what is being written and closes.
 func (s *Store) Close() error { return s.db.close() }
 
@@ -106,6 +114,9 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 	if cfg.MaxConns < 8 && !strings.Contains(url, "pool_max_conns=") { // who says how many gets so many
 		cfg.MaxConns = 8
 	}
+	// What is asked while work goes on is always asked by key. A plan that was made while the tables were small, and is
+	// kept, must not read them from end to end when they have grown.
+	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -116,7 +127,7 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &postgresDB{pool}, nil
+	return &postgresDB{pool: pool}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
