@@ -296,7 +296,6 @@ func TestWorkThatDoesNotFitIsRefused(t *testing.T) {
 	}{
 		{"half a minute where minutes are kept", "acumatica", "time_entry", map[string]any{"seconds": exact.Seconds(90)}, "TimeSpent", "round it before"},
 		{"a minute where hundredths of an hour are kept", "redmine", "time_entry", map[string]any{"seconds": exact.Seconds(60)}, "hours", "steps of PT36S"},
-		{"a third of an hour as a quantity", "acumatica", "billable_item", map[string]any{"seconds": exact.Seconds(-1200)}, "Details", "round it before"},
 		{"no task where time lies on tasks", "tryton", "time_entry", map[string]any{"task": nil}, "task", "no task"},
 		{"no project where time lies on projects", "acumatica", "time_entry", map[string]any{"project": nil}, "project", "no project"},
 	} {
