@@ -165,3 +165,37 @@ func TestHoursThatWaitForAProject(t *testing.T) {
 		t.Errorf("told are %+v", list)
 	}
 }
+
+// TestTwoEmployeesOfOneAddress: the ERP has two people whom the address could mean. A person says which, and the hours
+// are theirs.
+func TestTwoEmployeesOfOneAddress(t *testing.T) {
+	h := newHouse(t)
+	h.billsHours()
+	const mail = "chloe.martin@northwind.example"
+	if _, err := h.ERP.Insert("northwind", "employee", map[string]any{"EmployeeID": "EP00000033", "EmployeeName": "Chloé Martin-Roy",
+		"ContactInfo": map[string]any{"FirstName": "Chloé", "LastName": "Martin-Roy", "Email": mail}, "EmployeeSettings": map[string]any{"LaborItem": "CONS-SR"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.approved(warehouse, h.desk(), "2026-11-16", "10:30")
+	var twins cause
+	h.until("a person is asked who it is", func() bool {
+		h.ahead.Add(int64(5 * time.Second))
+		for _, c := range h.causes() {
+			if twins = c; c.Code == "match.ambiguous" {
+				return true
+			}
+		}
+		return false
+	})
+	if twins.Field != "email" || twins.Value != mail || !strings.Contains(twins.Message, "EP00000003, EP00000033") {
+		t.Errorf("the question is %+v", twins)
+	}
+	h.does(all(twins), `{"how": "link", "to": "EP00000033"}`, 1, " is erp/employee/EP00000033.", "One record goes on.")
+	h.does(all(h.waits("project", 1)), `{"how": "link", "to": "PR000090"}`, 1, "One record goes on.")
+	h.does(all(h.waits("task", 1)), `{"how": "link", "to": "PR000090|01"}`, 1, "One record goes on.")
+	h.booked(1)
+	rows, err := h.ERP.Rows("northwind", "time_entry")
+	if err != nil || rows[0].Fields["Employee"] != "EP00000033" {
+		t.Errorf("the hours are %+v, %v; want those of the one who was chosen", rows, err)
+	}
+}
