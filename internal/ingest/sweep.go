@@ -16,7 +16,8 @@ import (
 const ahead = 92
 
 // sweep compares what is there between two business dates with what the ledger has of them, and tells
-// the flow of each record that is gone: many vendors report no deletes.
+// the flow of each record that is gone: many vendors report no deletes. Where its rows are whole records, it
+// also finds what a poll has missed: pages that move while they are read hide rows from it.
 func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
 	done := store.Step{Defer: next(w, f.Sweep, in.now())}
 	end, kind, err := trigger(f)
@@ -28,19 +29,25 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 		return done, err
 	}
 	known, err := in.store.Tenant(w.Tenant).KnownBetween(ctx, f.ID, end.Conn.ID, kind.Name, from, to)
-	if err != nil || len(known) == 0 {
+	if err != nil || len(known) == 0 && !kind.Sweep.Spec.Whole {
 		return done, err
 	}
 	there := map[string]bool{}
 	_, err = in.remote.List(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []any) error {
+		var missed []any
 		for _, x := range page {
 			id, err := kind.IDOf(x, end.Conn.Settings)
 			if err != nil {
 				return err
 			}
 			there[id] = true
+			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
+				return err
+			} else if unseen {
+				missed = append(missed, x)
+			}
 		}
-		return nil
+		return in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed)
 	})
 	if err != nil {
 		return store.Step{}, err
@@ -57,6 +64,15 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 		}
 	}
 	return done, in.put(ctx, gone)
+}
+
+// unseen reports whether a whole row is of a record that nobody has heard of yet.
+func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, id string) (bool, error) {
+	if !kind.Sweep.Spec.Whole {
+		return false, nil
+	}
+	link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
+	return link == nil, err
 }
 
 // span are the business dates that are looked through.

@@ -60,7 +60,7 @@ func (h *house) told() []string {
 	return out
 }
 
-func TestASweepTellsOfWhatIsGone(t *testing.T) {
+func TestASweepTellsOfWhatIsGoneAndOfWhatWasMissed(t *testing.T) {
 	h := newHouse(t)
 	h.posted("there", "2026-11-10", store.Posted)
 	h.posted("gone", "2026-11-10", store.Posted)
@@ -70,8 +70,8 @@ func TestASweepTellsOfWhatIsGone(t *testing.T) {
 	h.takenBack("back", "2026-11-10")
 	h.far.there = []string{"there", "other", "third"}
 	h.turn(ingest.SweepKey)
-	if got := h.told(); !slices.Equal(got, []string{"gone"}) {
-		t.Errorf("told of %q, want of the one that is gone", got)
+	if got := h.told(); !slices.Equal(got, []string{"gone", "other", "third"}) {
+		t.Errorf("told of %q, want of the one that is gone, and of the two that no poll has seen", got)
 	}
 	if h.far.span != "2026-09-22 2027-02-23" {
 		t.Errorf("looked through %s", h.far.span)

@@ -51,6 +51,7 @@ records:
       overlap: 1m
       each: '=x.lines.map(l, {"id": l, "person": x.person, "at": x.at, "day": x.day})'
     sweep:
+      whole: true
       get: /entries
       query: {from: =from, to: =to}
 webhooks:
