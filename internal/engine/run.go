@@ -169,13 +169,21 @@ func (r *run) trigger() error {
 func (r *run) triggering(end *End) (*result, error) {
 	record := r.flow.Template.File.Trigger.Record
 	if !r.event.Gone {
-		carried := r.event.Payload
-		if kind := end.Conn.Connector.Kind(r.event.Key.Kind); r.lost(r.event.Received) && kind != nil && kind.Get != nil {
+		carried, kind := r.event.Payload, end.Conn.Connector.Kind(r.event.Key.Kind)
+		outdated := r.event.Version != 0 && r.event.Version < r.work.Version // an event without a version had it read anew meanwhile
+		if (outdated || r.lost(r.event.Received)) && kind != nil && kind.Get != nil {
 			carried = nil // it may be older by now than what was written of it
 		}
 		x, err := r.vendorRecord(end, r.event.Key, carried)
 		if err != nil {
 			return nil, err
+		}
+		if kind != nil {
+			v, err := kind.VersionOf(x)
+			if err != nil {
+				return nil, err
+			}
+			r.work.Version = max(r.work.Version, v)
 		}
 		return r.read(end, record, r.event.Key, x)
 	}

@@ -388,6 +388,7 @@ func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 		UPDATE work SET
 			state = CASE WHEN next_event <> '' THEN 'ready' ELSE ? END,
 			event = CASE WHEN next_event <> '' THEN next_event ELSE event END,
+			version = CASE WHEN version < ? THEN ? ELSE version END,
 			due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = '', parked = ?
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ? AND run = ?`
 	var ends []*Finish
@@ -402,7 +403,7 @@ func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 		}
 		w := f.Work
 		ends = append(ends, f)
-		args = append(args, []any{state, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch, w.Run})
+		args = append(args, []any{state, w.Version, w.Version, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch, w.Run})
 	}
 	n, err := t.each(ctx, q, args)
 	if err != nil {
