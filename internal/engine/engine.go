@@ -169,7 +169,7 @@ func (e *Engine) alone(ctx context.Context) ([]store.Claim, error) {
 	if len(e.free) < e.Workers {
 		return nil, nil
 	}
-	list, err := e.Journal.ClaimSuspect(ctx, e.term(), e.runID)
+	list, err := e.Journal.ClaimSuspect(ctx, e.term(), e.RunID)
 	if err != nil {
 		e.doubt()
 		return nil, err
@@ -325,7 +325,7 @@ func (e *Engine) reach() bool {
 
 // Claim takes up to n rows of work for this node.
 func (e *Engine) Claim(ctx context.Context, n int) ([]store.Claim, error) {
-	return e.Journal.Claim(ctx, e.term(), n, &e.turn, e.runID)
+	return e.Journal.Claim(ctx, e.term(), n, &e.turn, e.RunID)
 }
 
 // term is the epoch under which the node works now.
@@ -334,8 +334,6 @@ func (e *Engine) term() int64 {
 	defer e.mu.Unlock()
 	return e.epoch
 }
-
-func (e *Engine) runID() hub.RunID { return hub.RunID(e.NewID("run")) }
 
 // pause waits for a wake-up or a moment.
 func (e *Engine) pause(ctx context.Context, d time.Duration) {

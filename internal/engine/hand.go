@@ -29,19 +29,19 @@ func (e *Engine) Term() int64 {
 
 // Take implements store.Hands. The row counts as in hand before its commit is made, so that nobody gives it
 // back meanwhile.
-func (e *Engine) Take(w hub.Work) hub.RunID {
+func (e *Engine) Take(w hub.Work) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.lends {
-		return ""
-	}
-	if e.lends = e.reach(); !e.lends {
-		return ""
+	if e.lends = e.lends && e.reach(); !e.lends {
+		return false
 	}
 	e.carries.Add(1)
 	e.hand[handle(w)]++
-	return e.runID()
+	return true
 }
+
+// RunID implements store.Hands.
+func (e *Engine) RunID() hub.RunID { return hub.RunID(e.NewID("run")) }
 
 // Begin implements store.Hands.
 func (e *Engine) Begin(list []store.Claim) {

@@ -25,6 +25,7 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry, g *giving, und
 		for _, a := range e.arrivals() {
 			v := a.Event
 			tenants[v.Tenant] = true
+			g.expect(v)
 			args = append(args, []any{v.Tenant, v.ID, v.Key.Connection, v.Key.String(), v.Version, v.Payload, v.Source, flag(v.Gone), micros(v.Received)})
 		}
 	}
@@ -44,6 +45,7 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry, g *giving, und
 		for _, a := range e.arrivals() {
 			e.fresh = append(e.fresh, n[0] == 1)
 			n = n[1:]
+			g.came(a.Event)
 			if err := s.enqueueAll(ctx, t, a, e.fresh[len(e.fresh)-1], g); err != nil {
 				return err
 			}

@@ -12,8 +12,10 @@ import (
 type Hands interface {
 	// Term is the epoch under which the node has hands to give; 0: it has none now.
 	Term() int64
-	// Take reserves a hand for a row and names its run; "" where there is no free one.
-	Take(hub.Work) hub.RunID
+	// Take reserves a hand for a row; false where there is no free one.
+	Take(hub.Work) bool
+	// RunID names a run. Later ones have later names.
+	RunID() hub.RunID
 	// Begin carries the rows of a commit that came about.
 	Begin([]Claim)
 	// Drop frees the hands of rows that are not to be carried. Unheard says that nobody knows whether their
@@ -27,7 +29,22 @@ type giving struct {
 	epoch  int64 // 0: nothing is given
 	paused map[flowKey]bool
 	list   []Claim
+	due    map[recordAt]int // events of the commit on a record that are still to come: the last one is given
 }
+
+type recordAt struct {
+	tenant hub.TenantID
+	key    hub.RecordKey
+}
+
+func (g *giving) expect(e hub.Event) {
+	if g.due == nil {
+		g.due = map[recordAt]int{}
+	}
+	g.due[recordAt{e.Tenant, e.Key}]++
+}
+
+func (g *giving) came(e hub.Event) { g.due[recordAt{e.Tenant, e.Key}]-- }
 
 // open looks whether a commit may give what arrives: under a lease that holds, and nothing of paused flows.
 func (s *Store) open(ctx context.Context, t tx, g *giving, under []int64, tenants map[hub.TenantID]bool) error {
@@ -52,14 +69,13 @@ func (s *Store) open(ctx context.Context, t tx, g *giving, under []int64, tenant
 
 // give puts a row that is ready into a hand, if one is free.
 func (g *giving) give(w *hub.Work, e hub.Event) bool {
-	if g.epoch == 0 || g.paused[flowKey{w.Tenant, w.Deployment}] {
+	if g.epoch == 0 || g.due[recordAt{e.Tenant, e.Key}] > 0 || g.paused[flowKey{w.Tenant, w.Deployment}] {
 		return false
 	}
-	run := g.hands.Take(*w)
-	if run == "" {
+	if !g.hands.Take(*w) {
 		return false
 	}
-	w.State, w.Epoch, w.Run = hub.Running, g.epoch, run
+	w.State, w.Epoch, w.Run = hub.Running, g.epoch, g.hands.RunID()
 	g.list = append(g.list, Claim{Work: *w, Event: &e})
 	return true
 }
@@ -74,7 +90,7 @@ func (g *giving) change(w *hub.Work) {
 		g.list = g.list[:last]
 		return
 	}
-	w.State, w.Epoch, w.Run = hub.Running, given.Epoch, given.Run
+	w.State, w.Epoch, w.Run = hub.Running, given.Epoch, g.hands.RunID() // later than that of a run which was superseded
 	given.Work = *w
 }
 
