@@ -17,6 +17,7 @@ import (
 type benchCmd struct {
 	Deals benchDealsCmd `cmd:"" help:"Won deals through the five calls of the comparison: how many a second, at what cost."`
 	Hours benchHoursCmd `cmd:"" help:"Approved hours through the rules to the ERP: how many a second, at what cost."`
+	Idle  benchIdleCmd  `cmd:"" help:"What a product costs that has nothing to do: memory, CPU, start, lists of a full ledger."`
 	Floor benchFloorCmd `cmd:"" help:"The same five calls with nothing around them: what a comparison starts from."`
 	Far   benchFarCmd   `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
 }
