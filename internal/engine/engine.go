@@ -69,6 +69,7 @@ type Engine struct {
 	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
 	gather  gather
 	known   known
+	shares  *shares
 	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 	ledger  store.Standing
@@ -76,7 +77,8 @@ type Engine struct {
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
-	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}, gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
+	s := newShares(o.Workers, o.Now)
+	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}, gather: gather{wait: o.Gather, open: map[place]*bundle{}}, shares: s, turn: store.Turn{Shares: s}}
 }
 
 // Wake tells the engine that there may be new work. It never blocks.
@@ -230,8 +232,10 @@ func (e *Engine) hold(w hub.Work, held bool) {
 	defer e.mu.Unlock()
 	if held {
 		e.hand[handle(w)] = true
+		e.shares.hold(w.Tenant, 1)
 	} else {
 		delete(e.hand, handle(w))
+		e.shares.hold(w.Tenant, -1)
 	}
 }
 
@@ -343,6 +347,7 @@ func (e *Engine) leased() error {
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
+	e.shares.told(w.Tenant, w.Deployment, r.reached.Load(), r.waits)
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends
 	}

@@ -175,7 +175,11 @@ func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Ans
 		return nil, err
 	}
 	r.calls.Add(1)
-	return r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	answer, err := r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	if hub.KindOf(err) != hub.Throttled {
+		r.reached.Store(true)
+	}
+	return answer, err
 }
 
 // reads makes the calls that come before a write; what they give is found.NAME.

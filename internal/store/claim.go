@@ -17,8 +17,11 @@ type Claim struct {
 // Turn remembers whose turn it is, so that tenants are served one after the other. It belongs to
 // one node; the zero value starts at the front.
 type Turn struct {
+	Shares Shares // nil: whoever waits is handed all that there is
 	tenant map[hub.Lane]string
 	woken  time.Time
+
+	crowded map[laneOf]hub.DeploymentID
 }
 
 const (
@@ -51,7 +54,7 @@ func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 		return err
 	}
 	for lane := hub.Interactive; lane <= hub.Bulk && len(c.got) < c.n; lane++ {
-		got, err := s.claimLane(ctx, t, lane, c.n-len(c.got), c.turn)
+		got, err := s.claimLane(ctx, t, lane, c.n-len(c.got), c)
 		if err != nil {
 			return err
 		}
@@ -79,7 +82,8 @@ func (s *Store) wake(ctx context.Context, t tx, turn *Turn) error {
 	return err
 }
 
-func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn *Turn) ([]Claim, error) {
+func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, c *claim) ([]Claim, error) {
+	turn := c.turn
 	if turn.tenant == nil {
 		turn.tenant = map[hub.Lane]string{}
 	}
@@ -93,13 +97,15 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 		if share == 0 {
 			break
 		}
-		r, err := t.query(ctx, ordinary+s.db.dialect().skipLockedWork, int(lane), tenant, share)
-		got, err := all(r, err, scanClaim)
+		turn.tenant[lane] = tenant
+		if share = c.room(hub.TenantID(tenant), share); share == 0 {
+			continue
+		}
+		got, err := s.ofTenant(ctx, t, c, lane, hub.TenantID(tenant), share)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, got...)
-		turn.tenant[lane] = tenant
 	}
 	return list, nil
 }
@@ -114,6 +120,7 @@ const claimable = `
 // time it runs alone, so that only the culprit is ever parked.
 const (
 	ordinary = claimable + `w.lane = ? AND w.tenant = ? AND w.crashes < 2 ORDER BY w.deployment, w.due_at LIMIT ?`
+	ofFlow   = claimable + `w.lane = ? AND w.tenant = ? AND w.deployment = ? AND w.crashes < 2 ORDER BY w.due_at LIMIT ?`
 	suspects = claimable + `w.crashes >= 2 ORDER BY w.due_at LIMIT 1`
 )
 
