@@ -190,17 +190,19 @@ func TestAnEventThatComesAThousandTimes(t *testing.T) {
 // hall is the product with the definitions of the measurements, and their far side.
 type hall struct {
 	*testing.T
-	app *app.App
-	url string
+	app   *app.App
+	url   string
+	ahead atomic.Int64 // of the product's clock
 }
 
 func newHall(t *testing.T, far http.Handler, customer string, more fstest.MapFS) *hall {
 	t.Helper()
 	server := httptest.NewServer(far)
 	t.Cleanup(server.Close)
+	h := &hall{T: t}
 	ctx, stop := context.WithCancel(t.Context())
 	a, err := app.New(ctx, app.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", NewKey: true, Workers: 64, Log: slog.New(slog.DiscardHandler), Allow: []string{"127.0.0.1/32"},
-		Definitions: []fs.FS{more, bench.Files}})
+		Definitions: []fs.FS{more, bench.Files}, Now: func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +218,8 @@ func newHall(t *testing.T, far http.Handler, customer string, more fstest.MapFS)
 			t.Error(err)
 		}
 	})
-	return &hall{T: t, app: a, url: a.URL()}
+	h.app, h.url = a, a.URL()
+	return h
 }
 
 // post sends a webhook until it is taken; vendors do.
