@@ -175,7 +175,9 @@ func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Ans
 		return nil, err
 	}
 	r.calls.Add(1)
+	begun := r.e.Now()
 	answer, err := r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	r.called.Add(int64(r.e.Now().Sub(begun)))
 	if hub.KindOf(err) != hub.Throttled {
 		r.reached.Store(true)
 	}

@@ -46,6 +46,7 @@ type run struct {
 	calls  atomic.Int32
 	writes int
 
+	called  atomic.Int64  // nanoseconds that its calls took
 	reached atomic.Bool   // a far side was called, and not only waited for
 	waits   time.Duration // for a limit, or a far side that is down
 }

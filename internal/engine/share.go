@@ -14,35 +14,42 @@ import (
 // tenant whose far side keeps every call until it times out leaves hands for the others; two such leave
 // less to each other, not to the rest. A flow whose records can do nothing but wait, for a limit or for
 // a far side that is down, is handed out by the trickle: the rest of its records stay where they are.
+//
+// While several tenants are at work, none has more in hand than the machine keeps up with: where runs take
+// a quarter longer than their calls, what is in hand only waits for us, and the others with it.
 type shares struct {
 	mu    sync.Mutex
 	hands int
 	held  map[hub.TenantID]int
 	all   int
-	slow  map[flowName]time.Time // until when the flow rests
+	slow  map[hub.TenantID]map[hub.DeploymentID]time.Time // until when a flow rests
 	now   func() time.Time
-}
 
-type flowName struct {
-	tenant hub.TenantID
-	flow   hub.DeploymentID
+	latest hub.TenantID // who was handed a record last
+	turned time.Time    // when that last was another one than before
+	most   float64      // that a tenant may have in hand while several are at work
 }
 
 const (
 	perFree     = 7
 	trickle     = 8                      // records at once of a flow that can only wait
-	trickleRest = 250 * time.Millisecond // and how often
-	longWait    = time.Second            // a shorter one is the ordinary course of a limit
+	trickleRest = 250 * time.Millisecond // and how often, at most; a long wait is looked at less often
+	longestRest = 2 * time.Second
+	company     = 2 * time.Second // how long after another tenant's turn several are at work
+	longWait    = time.Second     // a shorter one is the ordinary course of a limit
 )
 
 func newShares(hands int, now func() time.Time) *shares {
-	return &shares{hands: hands, held: map[hub.TenantID]int{}, slow: map[flowName]time.Time{}, now: now}
+	return &shares{hands: hands, held: map[hub.TenantID]int{}, slow: map[hub.TenantID]map[hub.DeploymentID]time.Time{}, now: now, most: float64(hands)}
 }
 
 func (s *shares) hold(t hub.TenantID, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all += n
+	if n > 0 && t != s.latest {
+		s.latest, s.turned = t, s.now()
+	}
 	if s.held[t] += n; s.held[t] == 0 {
 		delete(s.held, t)
 	}
@@ -57,6 +64,9 @@ func (s *shares) Room(t hub.TenantID) int {
 		return math.MaxInt // nobody counts: whoever claims has its own measure
 	}
 	room := (perFree*(s.hands-s.all) - held) / (perFree + 1)
+	if s.now().Sub(s.turned) < company {
+		room = min(room, int(s.most)-held)
+	}
 	if held == 0 {
 		return max(room, 1)
 	}
@@ -67,19 +77,14 @@ func (s *shares) Room(t hub.TenantID) int {
 func (s *shares) Slow(t hub.TenantID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for f := range s.slow {
-		if f.tenant == t {
-			return true
-		}
-	}
-	return false
+	return len(s.slow[t]) > 0
 }
 
 // Pace is how many of want records of a flow are handed out now.
 func (s *shares) Pace(t hub.TenantID, d hub.DeploymentID, want int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until, slow := s.slow[flowName{t, d}]
+	until, slow := s.slow[t][d]
 	switch {
 	case !slow:
 		return want
@@ -95,8 +100,27 @@ func (s *shares) told(t hub.TenantID, d hub.DeploymentID, reached bool, wait tim
 	defer s.mu.Unlock()
 	switch {
 	case reached:
-		delete(s.slow, flowName{t, d})
+		if delete(s.slow[t], d); len(s.slow[t]) == 0 {
+			delete(s.slow, t)
+		}
 	case wait >= longWait:
-		s.slow[flowName{t, d}] = s.now().Add(trickleRest)
+		if s.slow[t] == nil {
+			s.slow[t] = map[hub.DeploymentID]time.Time{}
+		}
+		s.slow[t][d] = s.now().Add(min(max(wait/100, trickleRest), longestRest))
 	}
+}
+
+// took is how long a run took, and its calls: whether the machine keeps up with what is in hand.
+func (s *shares) took(all, calls time.Duration) {
+	if calls == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if 4*all > 5*calls {
+		s.most = max(s.most*0.98, float64(s.hands)/32, 1)
+		return
+	}
+	s.most = min(s.most+0.25, float64(s.hands))
 }

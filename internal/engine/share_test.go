@@ -74,3 +74,26 @@ func TestAFlowThatCanOnlyWaitTrickles(t *testing.T) {
 		t.Error("a flow whose far side was reached is still slow")
 	}
 }
+
+func TestNoMoreInHandThanTheMachineKeepsUpWith(t *testing.T) {
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	s := newShares(256, func() time.Time { return now })
+	for range 1000 {
+		s.took(2*time.Second, 500*time.Millisecond)
+	}
+	now = now.Add(time.Minute)
+	if s.Room("big") < 200 {
+		t.Error("who is alone is held back")
+	}
+	s.hold("big", 1)
+	s.hold("small", 1)
+	if room := s.Room("big"); room != 256/32-1 {
+		t.Errorf("beside another one there is room for %d more, want %d", room, 256/32-1)
+	}
+	for range 1000 {
+		s.took(550*time.Millisecond, 500*time.Millisecond)
+	}
+	if s.Room("big") < 200 {
+		t.Error("a machine that keeps up holds its tenants back")
+	}
+}

@@ -163,6 +163,9 @@ func (k *limit) turn(wait time.Duration, now time.Time) time.Duration {
 		return 0
 	}
 	at := now.Add(wait)
+	if k.queue.Sub(at) > k.Rate.Per { // more wait than a span lets through: the next ones share the turns of the first
+		k.queue = time.Time{}
+	}
 	if k.Rate.N > 0 && !k.queue.Before(at) {
 		at = k.queue.Add(k.Rate.Per / time.Duration(k.Rate.N))
 	}
