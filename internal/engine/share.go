@@ -119,7 +119,7 @@ func (s *shares) took(all, calls time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if 4*all > 5*calls {
-		s.most = max(s.most*0.98, float64(s.hands)/32, 1)
+		s.most = max(s.most*0.98, float64(s.hands)/16, 1)
 		return
 	}
 	s.most = min(s.most+0.25, float64(s.hands))

@@ -87,8 +87,8 @@ func TestNoMoreInHandThanTheMachineKeepsUpWith(t *testing.T) {
 	}
 	s.hold("big", 1)
 	s.hold("small", 1)
-	if room := s.Room("big"); room != 256/32-1 {
-		t.Errorf("beside another one there is room for %d more, want %d", room, 256/32-1)
+	if room := s.Room("big"); room != 256/16-1 {
+		t.Errorf("beside another one there is room for %d more, want %d", room, 256/16-1)
 	}
 	for range 1000 {
 		s.took(550*time.Millisecond, 500*time.Millisecond)
