@@ -44,8 +44,8 @@ type claim struct {
 func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 	c.got = nil
 	if c.n == 0 {
-		r, err := t.query(ctx, suspects+s.db.dialect().skipLockedWork)
-		if c.got, err = all(r, err, scanClaim); err != nil {
+		var err error
+		if c.got, err = s.claims(ctx, t, suspects); err != nil {
 			return err
 		}
 		return s.take(ctx, t, c)
@@ -110,19 +110,29 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, c *cl
 	return list, nil
 }
 
-const claimable = `
+// Which rows are handed out is decided before their events are looked up: a planner that does not know yet
+// how many rows there are would join all that wait, and was seen to take minutes.
+const (
+	claimed = `
 	SELECT w.tenant, w.deployment, w.record_key, w.state, w.lane, w.due_at, w.reason, w.waits_on, w.event, w.version, w.next_event, w.run, w.revision, w.epoch,
 		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.gone, 0), COALESCE(e.received_at, 0)
-	FROM work w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event
-	WHERE w.state = 'ready' AND `
+	FROM (SELECT * FROM work WHERE state = 'ready' AND `
+	withEvents = `) w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event ORDER BY w.deployment, w.due_at`
+)
 
 // Who was in hand when the process died twice may be the one that kills it, or a bystander. The third
 // time it runs alone, so that only the culprit is ever parked.
 const (
-	ordinary = claimable + `w.lane = ? AND w.tenant = ? AND w.crashes < 2 ORDER BY w.deployment, w.due_at LIMIT ?`
-	ofFlow   = claimable + `w.lane = ? AND w.tenant = ? AND w.deployment = ? AND w.crashes < 2 ORDER BY w.due_at LIMIT ?`
-	suspects = claimable + `w.crashes >= 2 ORDER BY w.due_at LIMIT 1`
+	ordinary = `lane = ? AND tenant = ? AND crashes < 2 ORDER BY deployment, due_at LIMIT ?`
+	ofFlow   = `lane = ? AND tenant = ? AND deployment = ? AND crashes < 2 ORDER BY due_at LIMIT ?`
+	suspects = `crashes >= 2 ORDER BY due_at LIMIT 1`
 )
+
+// claims reads the rows of a choice, each with its event, and holds them until the commit.
+func (s *Store) claims(ctx context.Context, t tx, choice string, args ...any) ([]Claim, error) {
+	r, err := t.query(ctx, claimed+choice+s.db.dialect().skipLocked+withEvents, args...)
+	return all(r, err, scanClaim)
+}
 
 func scanClaim(r rows, c *Claim) error {
 	w, e := &c.Work, &hub.Event{}

@@ -36,8 +36,7 @@ func (c *claim) room(t hub.TenantID, n int) int {
 func (s *Store) ofTenant(ctx context.Context, t tx, c *claim, lane hub.Lane, tenant hub.TenantID, n int) ([]Claim, error) {
 	crowded := c.turn.crowded[laneOf{lane, tenant}]
 	if crowded == "" && (c.turn.Shares == nil || !c.turn.Shares.Slow(tenant)) {
-		r, err := t.query(ctx, ordinary+s.db.dialect().skipLockedWork, int(lane), tenant, n)
-		got, err := all(r, err, scanClaim)
+		got, err := s.claims(ctx, t, ordinary, int(lane), tenant, n)
 		if err == nil && len(got) == n {
 			c.turn.crowd(lane, tenant, got[n-1].Deployment)
 		}
@@ -58,8 +57,7 @@ func (s *Store) ofTenant(ctx context.Context, t tx, c *claim, lane hub.Lane, ten
 		if part == 0 {
 			continue
 		}
-		r, err := t.query(ctx, ofFlow+s.db.dialect().skipLockedWork, int(lane), tenant, d, part)
-		got, err := all(r, err, scanClaim)
+		got, err := s.claims(ctx, t, ofFlow, int(lane), tenant, d, part)
 		if err != nil {
 			return nil, err
 		}
