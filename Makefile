@@ -3,13 +3,14 @@
 # make real       the test on the real systems (Tryton, Redmine; installed by apt where we are root)
 # make bench      the benchmarks of the hot paths
 # make drill      the whole product in simulated time, 1,000 seeds: minutes; make soak: 50,000, a night
+# make fuzz       each parser of strangers' bytes against made-up ones, for FUZZTIME (20s)
 # make breaks     break it on purpose and count the seeds that it takes to be found
 # make chaos      kills, crash points, a faulty far side, three nodes: nothing lost, nothing twice (minutes)
 
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: all build check fmt vet test real bench chaos drill soak breaks
+.PHONY: all build check fmt vet test real bench chaos drill soak breaks fuzz
 
 all: build
 
@@ -38,6 +39,9 @@ drill:
 
 soak:
 	DRILL_SEEDS=50000 $(GO) test -count=1 -timeout 0 -run TestSeeds ./internal/drill
+
+fuzz:
+	scripts/fuzz
 
 breaks:
 	DRILL_BREAK=1 $(GO) test -count=1 -timeout 30m -v -run TestBreaksAreFound ./internal/drill

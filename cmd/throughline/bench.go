@@ -15,10 +15,13 @@ import (
 )
 
 type benchCmd struct {
-	Deals benchDealsCmd `cmd:"" help:"Won deals through the five calls of the comparison: how many a second, at what cost."`
-	Hours benchHoursCmd `cmd:"" help:"Approved hours through the rules to the ERP: how many a second, at what cost."`
-	Floor benchFloorCmd `cmd:"" help:"The same five calls with nothing around them: what a comparison starts from."`
-	Far   benchFarCmd   `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
+	Deals  benchDealsCmd  `cmd:"" help:"Won deals through the five calls of the comparison: how many a second, at what cost."`
+	Hours  benchHoursCmd  `cmd:"" help:"Approved hours through the rules to the ERP: how many a second, at what cost."`
+	Idle   benchIdleCmd   `cmd:"" help:"What a product costs that has nothing to do: memory, CPU, start, lists of a full ledger."`
+	Claims benchClaimsCmd `cmd:"" help:"What it takes to hand out work, of few rows and of a million, of few customers and of ten thousand."`
+	Fair   benchFairCmd   `cmd:"" help:"What the others feel of one customer that has a million records waiting, or whose far side is dead."`
+	Floor  benchFloorCmd  `cmd:"" help:"The same five calls with nothing around them: what a comparison starts from."`
+	Far    benchFarCmd    `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
 }
 
 // measured is what every measurement takes.

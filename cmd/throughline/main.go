@@ -47,9 +47,16 @@ type commands struct {
 // says otherwise. An idle one has a small heap and stays small.
 const gcPercent = 300
 
+// memoryLimit is from where on the collector works harder, whatever gcPercent says, so that a burst of
+// large deliveries stays below 512 MB; GOMEMLIMIT says otherwise.
+const memoryLimit = 400 << 20
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -184,11 +184,10 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 		return s.Open(ctx, t, id, sealed)
 	}
 	loader := engine.NewLoader(a.Store, cat, unseal, a.Now)
-	var shared remote.Budgets
-	if a.Config.Store != "" {
-		shared = budgets{a.Store}
+	client := remote.New(a.Send, s, budgets{a.Store}, a.Now)
+	if a.Config.Store == "" {
+		client = client.Alone()
 	}
-	client := remote.New(a.Send, s, shared, a.Now)
 	journal := a.Store.Journal()
 	host, err := os.Hostname()
 	if err != nil {

@@ -47,6 +47,8 @@ func TestDeliveries(t *testing.T) {
 		{"what is not signed is refused", crm, http.Header{}, good, 401},
 		{"a wrong signature is refused", crm, h.signed(crm, "guess", good, now), good, 401},
 		{"a signature over another body is refused", crm, h.signed(crm, secret, delivery(3, knownDeal), now), good, 401},
+		{"a signature over a body that differs in one byte is refused", crm, h.signed(crm, secret, good, now), bytes.Replace(good, []byte("amount"), []byte("amounT"), 1), 401},
+		{"a body that was written anew on its way is refused", crm, h.signed(crm, secret, good, now), bytes.ReplaceAll(good, []byte(":"), []byte(": ")), 401},
 		{"a signature for another address is refused", crm, h.signed("/hooks/meridian/crm", secret, good, now), good, 401},
 		{"a delivery of yesterday is refused", crm, h.signed(crm, secret, good, now.Add(-24*time.Hour)), good, 401},
 		{"a delivery from the future is refused", crm, h.signed(crm, secret, good, now.Add(time.Hour)), good, 401},

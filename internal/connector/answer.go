@@ -144,7 +144,7 @@ func (r rule) wait(a *Answer, now time.Time) time.Duration {
 	if r.after != nil {
 		switch v, _ := r.after.Eval(a.vars); v := v.(type) {
 		case int64:
-			return clamp(time.Duration(v) * time.Second)
+			return seconds(v)
 		case time.Time:
 			return clamp(v.Sub(now))
 		}
@@ -206,16 +206,15 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
-		if n > 1<<31 {
-			n = 1 << 31
-		}
-		return clamp(time.Duration(n) * time.Second)
+		return seconds(n)
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return clamp(t.Sub(now))
 	}
 	return 0
 }
+
+func seconds(n int64) time.Duration { return clamp(time.Duration(min(max(n, 0), 1<<31)) * time.Second) }
 
 // clamp keeps a wait between a second and a day: what a far side says is advice, not a command to
 // stop for ten years.

@@ -73,6 +73,7 @@ type Engine struct {
 	carries sync.WaitGroup
 	gather  gather
 	known   known
+	shares  *shares
 	suspect bool // rows wait to be carried alone; known to the loop that claims
 	unsure  bool // a claim or an end may have been recorded without our knowing, or not been
 	ledger  store.Standing
@@ -80,8 +81,9 @@ type Engine struct {
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
+	s := newShares(o.Workers, o.Now)
 	e := &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]int{}, free: make(chan struct{}, max(o.Workers, 1)),
-		gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
+		gather: gather{wait: o.Gather, open: map[place]*bundle{}}, shares: s, turn: store.Turn{Shares: s}}
 	for range o.Workers {
 		e.free <- struct{}{}
 	}
@@ -251,7 +253,11 @@ func (e *Engine) hold(w hub.Work, held bool) {
 	h := handle(w)
 	if held {
 		e.hand[h]++
-	} else if e.hand[h]--; e.hand[h] == 0 {
+		e.shares.hold(w.Tenant, 1)
+		return
+	}
+	e.shares.hold(w.Tenant, -1)
+	if e.hand[h]--; e.hand[h] == 0 {
 		delete(e.hand, h)
 	}
 }
@@ -288,8 +294,8 @@ func (e *Engine) tidy(ctx context.Context, epoch int64) error {
 	return nil
 }
 
-// claim takes as many rows as there are free hands. Where they are fewer than the hands, nothing waits, and
-// what arrives from now on may have a hand at once.
+// claim takes as many rows as there are free hands. Where it leaves none, what arrives from now on may have
+// a hand at once.
 func (e *Engine) claim(ctx context.Context) ([]store.Claim, error) {
 	hands := 0
 	for hands < e.Workers && e.reach() {
@@ -300,7 +306,7 @@ func (e *Engine) claim(ctx context.Context) ([]store.Claim, error) {
 	}
 	list, err := e.Claim(ctx, hands)
 	crashpoint.At("claim.taken")
-	e.lend(err == nil && len(list) < hands)
+	e.lend(err == nil && !e.turn.Left)
 	for range hands - len(list) {
 		e.free <- struct{}{}
 	}
@@ -368,6 +374,8 @@ func (e *Engine) leased() error {
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
+	e.shares.told(w.Tenant, w.Deployment, r.reached.Load(), r.waits)
+	e.shares.took(e.Now().Sub(r.started), time.Duration(r.called.Load()))
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends
 	}

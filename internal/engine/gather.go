@@ -36,6 +36,7 @@ type bundle struct {
 
 // add sends the write with others of its kind.
 func (g *gather) add(w *write) {
+	defer w.run.calling(w.run.e.Now())
 	at := place{w.end.Conn, w.op}
 	g.mu.Lock()
 	b := g.open[at]

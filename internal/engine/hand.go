@@ -9,7 +9,7 @@ import (
 )
 
 // The engine lends its free hands to the journal (store.Hands) while nothing waits in the queue. As soon as
-// one is asked for and none is free, rows wait again, and hands are given by claims only, in their order.
+// one is asked for that is not free, or not for this tenant, rows wait again, and hands are given by claims only, in their order.
 
 func (e *Engine) lend(may bool) {
 	e.mu.Lock()
@@ -32,11 +32,12 @@ func (e *Engine) Term() int64 {
 func (e *Engine) Take(w hub.Work) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.lends = e.lends && e.reach(); !e.lends {
+	if e.lends = e.lends && e.shares.Room(w.Tenant) > 0 && !e.shares.Slow(w.Tenant) && e.reach(); !e.lends {
 		return false
 	}
 	e.carries.Add(1)
 	e.hand[handle(w)]++
+	e.shares.hold(w.Tenant, 1)
 	return true
 }
 

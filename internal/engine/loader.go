@@ -50,13 +50,16 @@ func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal, now func() tim
 }
 
 // Forget makes the loader look again which revision is newest and how connections stand; called
-// when something was applied.
+// when something was applied. A connection that was not changed stays open, with what is known of its
+// limits and of how its far side does.
 func (l *Loader) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.newest)
 	clear(l.flows)
-	clear(l.conns)
+	for _, open := range l.conns {
+		open.looked = time.Time{}
+	}
 }
 
 // Flow opens a revision of a deployment; 0 is the newest.

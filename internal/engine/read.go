@@ -166,8 +166,12 @@ func (r *run) known(name string, within time.Duration, ask func() (any, error)) 
 	if again := r.resumed || r.work.Parked; again && r.work.Due.After(since) {
 		since = r.work.Due
 	}
+	defer r.calling(r.e.Now())
 	return r.e.known.get(name, since, r.e.Now(), ask)
 }
+
+// calling counts the time since begun as one in which the run waited for a far side, itself or with others.
+func (r *run) calling(begun time.Time) { r.called.Add(int64(r.e.Now().Sub(begun))) }
 
 // call makes one call, never without a lease.
 func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Answer, error) {
@@ -175,7 +179,12 @@ func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Ans
 		return nil, err
 	}
 	r.calls.Add(1)
-	return r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	defer r.calling(r.e.Now())
+	answer, err := r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	if hub.KindOf(err) != hub.Throttled {
+		r.reached.Store(true)
+	}
+	return answer, err
 }
 
 // reads makes the calls that come before a write; what they give is found.NAME.

@@ -45,6 +45,10 @@ type run struct {
 	label  string
 	calls  atomic.Int32
 	writes int
+
+	called  atomic.Int64  // nanoseconds that its calls took
+	reached atomic.Bool   // a far side was called, and not only waited for
+	waits   time.Duration // for a limit, or a far side that is down
 }
 
 // result is a canonical record in a run.
@@ -193,6 +197,9 @@ func (r *run) failed(err error) error {
 	}
 	r.e.Log.Debug("run failed", "run", r.work.Run, "key", r.work.Key, "kind", e.Kind, "error", err)
 	v := next(e, r.work.Attempts, r.class, r.e.jitter())
+	if e.Kind == hub.Throttled {
+		r.waits = v.wait
+	}
 	if v.do == park {
 		if e.Kind == hub.Internal {
 			r.e.Log.Error("parked a defect", "run", r.work.Run, "key", r.work.Key, "error", err)

@@ -11,11 +11,15 @@ import (
 // maxDepth is how deep lists and objects may stand in each other.
 const maxDepth = 64
 
+// maxKeys is how many keys an object may have: no vendor's record has as many, and each costs ten times
+// the memory that it takes to send.
+const maxKeys = 100_000
+
 // DecodeJSON reads one JSON value as map[string]any, []any, string, bool, nil or json.Number.
 //
 // It is stricter than encoding/json where leniency would lose data or hide an attack: two equal
 // keys in one object, text that is not UTF-8, half a surrogate pair, anything behind the value and
-// a depth of more than 64 are errors. The strings of the result share one copy of the document:
+// a depth of more than 64 are errors, and so is an object of more than 100,000 keys. The strings of the result share one copy of the document:
 // clone the one that is to outlive the rest.
 func DecodeJSON(data []byte) (any, error) {
 	r := jsonReader{text: string(data)}
@@ -90,6 +94,9 @@ func (r *jsonReader) object(depth int) (any, error) {
 		v, err := r.value(depth)
 		if err != nil {
 			return nil, err
+		}
+		if len(r.members)-first == maxKeys {
+			return nil, r.wrong("an object of more than 100000 keys")
 		}
 		r.members = append(r.members, member{key, v})
 	}

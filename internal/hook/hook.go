@@ -19,7 +19,8 @@ import (
 
 const (
 	maxBody = 10 << 20
-	maxHeld = 256 << 20 // of all deliveries in hand together: a signature is checked over the whole body
+	maxHeld = 128 << 20 // of all deliveries in hand together: a signature is checked over the whole body
+	large   = 1 << 20   // such a delivery takes ten times its size while it is understood: one after the other
 )
 
 var statuses = map[hub.Kind]int{
@@ -32,12 +33,13 @@ type door struct {
 	external string
 	log      *slog.Logger
 	held     budget
+	large    chan struct{} // holds who understands a large one
 }
 
 // Handler serves POST /hooks/{customer}/{connection}. External is the address under which vendors
 // reach us ("https://hooks.partner.example"): some sign it.
 func Handler(in *ingest.Ingest, external string, log *slog.Logger) http.Handler {
-	d := &door{ingest: in, external: external, log: log, held: budget{left: maxHeld}}
+	d := &door{ingest: in, external: external, log: log, held: budget{left: maxHeld}, large: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /hooks/{customer}/{connection}", d.deliver)
 	return mux
@@ -61,12 +63,31 @@ func (d *door) deliver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer d.held.give(size)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := read(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		broken(w, err)
 		return
 	}
+	if len(body) > large {
+		select {
+		case d.large <- struct{}{}:
+			defer func() { <-d.large }()
+		case <-r.Context().Done():
+			later(w, http.StatusServiceUnavailable, r.Context().Err()) // the sender has gone, and will send again
+			return
+		}
+	}
 	d.accept(w, r, body)
+}
+
+// read reads the whole body. What it says of its size is counted already (budget): it is given no more than that.
+func read(from io.Reader, size int64) ([]byte, error) {
+	if size < 0 {
+		return io.ReadAll(from)
+	}
+	body := make([]byte, size)
+	_, err := io.ReadFull(from, body)
+	return body, err
 }
 
 func (d *door) accept(w http.ResponseWriter, r *http.Request, body []byte) {

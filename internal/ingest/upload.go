@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"throughline/internal/connector"
 	"throughline/internal/hub"
@@ -80,8 +81,14 @@ func badRow(line int, err error) error {
 	return &hub.Error{Kind: hub.Invalid, Code: "upload.row", Field: fmt.Sprintf("line %d", line), Message: err.Error() + ".", Hint: "Correct the line and upload again; nothing was taken."}
 }
 
+// maxPath is how many objects a column's field may lie inside.
+const maxPath = 16
+
 // readTable reads a header and the rows below it. An empty cell is a field that is not set.
 func readTable(table []byte) ([]map[string]any, error) {
+	if !utf8.Valid(table) {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file is not UTF-8.", Hint: "Save it as CSV UTF-8 and upload again; nothing was taken."}
+	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(table, []byte("\ufeff"))))
 	if first, _, _ := bytes.Cut(table, []byte("\n")); bytes.Count(first, []byte(";")) > bytes.Count(first, []byte(",")) {
 		r.Comma = ';' // as office programs write it where the comma is for decimals
@@ -89,6 +96,12 @@ func readTable(table []byte) ([]map[string]any, error) {
 	header, err := r.Read()
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file has no header line.", Hint: "Name the columns in the first line, separated by commas.", Err: err}
+	}
+	paths := make([][]string, len(header))
+	for i, name := range header {
+		if paths[i] = strings.Split(strings.TrimSpace(name), "."); len(paths[i]) > maxPath {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
+		}
 	}
 	var out []map[string]any
 	for {
@@ -100,9 +113,9 @@ func readTable(table []byte) ([]map[string]any, error) {
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file cannot be read as CSV: " + err.Error() + ".", Hint: "Nothing was taken."}
 		}
 		x := map[string]any{}
-		for i, name := range header {
+		for i, path := range paths {
 			if cells[i] != "" {
-				place(x, strings.Split(strings.TrimSpace(name), "."), cells[i])
+				place(x, path, cells[i])
 			}
 		}
 		out = append(out, x)

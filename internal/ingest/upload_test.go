@@ -36,6 +36,8 @@ func TestATableWithAMistakeIsNotTaken(t *testing.T) {
 		"no id":        {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
 		"a short line": {"entry", "id,day\n1\n", "upload.table", "record on line 2: wrong number of fields"},
 		"nothing":      {"entry", "", "upload.table", "no header line"},
+		"not UTF-8":    {"entry", "id,name\n1,Chlo\xe9\n", "upload.table", "not UTF-8"},
+		"a deep name":  {"entry", strings.Repeat("a.", 16) + "b\n1\n", "upload.table", "more than 16 levels deep"},
 		"another kind": {"sheet", "id\n1\n", "upload.kind", `no record "sheet"`},
 		"nobody's":     {"person", "id\n1\n", "upload.unwanted", "No flow of t1 begins with a person"},
 	} {

@@ -21,6 +21,7 @@ type Use struct {
 	Head  int64          `json:"head"` // the newest part: instant / part
 	Calls [slots + 1]int `json:"calls"`
 	Held  time.Time      `json:"held"`
+	Gate  Gate           `json:"gate,omitzero"` // of the breaker, which keeps nothing else here
 }
 
 // Take counts up to want calls of a limit at an instant and says how many there are, or how long to
@@ -108,6 +109,11 @@ func (conn *Connection) open() *limits {
 
 func (k *limit) counts(class string) bool { return k.Class == "" || k.Class == class }
 
+// keeps reports whether the use of a limit is kept in the store.
+func (c *Client) keeps(k *limit) bool {
+	return c.shared() || c.budgets != nil && k.Rate.Per >= time.Hour
+}
+
 // take counts a call of a class, or says how long to wait. A call that is refused by a later limit
 // stays counted in an earlier one: too few calls, never too many.
 func (c *Client) take(ctx context.Context, conn *Connection, class string) (wait time.Duration, err error) {
@@ -132,7 +138,7 @@ func (c *Client) takeOne(ctx context.Context, conn *Connection, k *limit) (wait 
 		return k.turn(k.held.Sub(now), now), nil
 	case k.Rate.N == 0:
 		return 0, nil
-	case c.budgets == nil:
+	case !c.keeps(k):
 		_, wait = k.use.Take(k.Rate, 1, now)
 		return k.turn(wait, now), nil
 	case k.drawn > 0 && now.Before(k.until):
@@ -157,6 +163,9 @@ func (k *limit) turn(wait time.Duration, now time.Time) time.Duration {
 		return 0
 	}
 	at := now.Add(wait)
+	if k.queue.Sub(at) > k.Rate.Per { // more wait than a span lets through: the next ones share the turns of the first
+		k.queue = time.Time{}
+	}
 	if k.Rate.N > 0 && !k.queue.Before(at) {
 		at = k.queue.Add(k.Rate.Per / time.Duration(k.Rate.N))
 	}
@@ -177,7 +186,7 @@ func (c *Client) hold(ctx context.Context, conn *Connection, class string, wait 
 		if until.After(k.held) {
 			k.held = until
 		}
-		if c.budgets == nil || k.Rate.N == 0 {
+		if k.Rate.N == 0 || !c.keeps(k) {
 			continue
 		}
 		err := c.budgets.Change(ctx, conn.Tenant, conn.ID, k.name, func(u *Use, at time.Time) {
@@ -190,55 +199,4 @@ func (c *Client) hold(ctx context.Context, conn *Connection, class string, wait 
 		}
 	}
 	return nil
-}
-
-const (
-	breakerWindow = time.Minute
-	breakerLeast  = 10 // calls in the window before the share counts
-	breakerPause  = 30 * time.Second
-)
-
-// breaker stops calling a far side that fails at least half of its calls, and sends one probe per
-// pause. It answers Throttled, for waiting for it costs no attempt (R8).
-type breaker struct {
-	mu            sync.Mutex
-	since         time.Time
-	calls, failed int
-	openUntil     time.Time
-}
-
-func (b *breaker) allow(now time.Time) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.openUntil.IsZero() || !now.Before(b.openUntil) {
-		if !b.openUntil.IsZero() {
-			b.openUntil = now.Add(breakerPause) // this call is the probe
-		}
-		return nil
-	}
-	return &hub.Error{Kind: hub.Throttled, Code: "breaker.open", Message: "The far side has been failing; calls to it pause.", After: b.openUntil.Sub(now)}
-}
-
-func (b *breaker) saw(err error, now time.Time) {
-	kind := hub.KindOf(err)
-	bad := kind == hub.Unavailable || kind == hub.Uncertain
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.openUntil.IsZero() {
-		if bad {
-			b.openUntil = now.Add(breakerPause)
-			return
-		}
-		b.openUntil, b.calls, b.failed, b.since = time.Time{}, 0, 0, now
-	}
-	if now.Sub(b.since) > breakerWindow {
-		b.since, b.calls, b.failed = now, 0, 0
-	}
-	b.calls++
-	if bad {
-		b.failed++
-	}
-	if b.calls >= breakerLeast && 2*b.failed >= b.calls {
-		b.openUntil = now.Add(breakerPause)
-	}
 }

@@ -75,6 +75,20 @@ func TestWaitersComeBackOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// TestTurnsDoNotRunAhead: a million that wait for a day's quota are not sent away for a year.
+func TestTurnsDoNotRunAhead(t *testing.T) {
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	k := &limit{}
+	k.Rate = specfile.Rate{N: 1000, Per: 24 * time.Hour}
+	longest := time.Duration(0)
+	for range 10_000 {
+		longest = max(longest, k.turn(20*time.Hour, now))
+	}
+	if longest < 43*time.Hour || longest > 45*time.Hour {
+		t.Errorf("the last waits %s, want 20 hours and a day at most", longest)
+	}
+}
+
 func TestAnAccountMaySayItsOwnLimit(t *testing.T) {
 	file := &connector.File{Limits: []connector.Limit{{Rate: specfile.Rate{N: 100, Per: time.Minute}, Setting: "calls"}}}
 	for own, want := range map[string]specfile.Rate{"": {N: 100, Per: time.Minute}, "7 per second": {N: 7, Per: time.Second}} {

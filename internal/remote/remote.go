@@ -56,14 +56,24 @@ type Client struct {
 	send     Sender
 	sessions Sessions
 	budgets  Budgets
+	alone    bool
 	now      func() time.Time
 	wait     Wait // nil: who calls is told how long to wait
 }
 
-// New makes a client. Budgets is nil where this process is the only one.
+// New makes a client. Budgets is nil where nothing is kept: this process is the only one and forgets.
 func New(send Sender, sessions Sessions, budgets Budgets, now func() time.Time) *Client {
 	return &Client{send: send, sessions: sessions, budgets: budgets, now: now}
 }
+
+// Alone says that no other process calls these far sides: the use of limits stays in memory, but for
+// those of an hour and more, which a restart must not forget.
+func (c *Client) Alone() *Client {
+	c.alone = true
+	return c
+}
+
+func (c *Client) shared() bool { return c.budgets != nil && !c.alone }
 
 // Vars are the variables of a call's expressions (docs/connectors.md); settings are added.
 type Vars map[string]any
@@ -78,25 +88,31 @@ func (c *Client) Call(ctx context.Context, conn *Connection, op *connector.Op, v
 }
 
 func (c *Client) call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
-	now := c.now()
-	if err := conn.breaker.allow(now); err != nil {
+	probe, err := c.allow(ctx, conn)
+	if err != nil {
 		return nil, err
 	}
 	wait, err := c.take(ctx, conn, op.Class)
-	if err != nil {
-		return nil, &hub.Error{Kind: hub.Unavailable, Code: "limit.unknown", Message: "How much of the connection's limit is left cannot be read.", Err: err}
-	}
-	if wait > 0 {
-		return nil, &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The connection's limit is used up for now.", After: wait}
+	if err != nil || wait > 0 {
+		return nil, errors.Join(c.unsent(ctx, conn, probe, wait), refused(wait, err))
 	}
 	answer, err := c.authorised(ctx, conn, op, vars)
-	conn.breaker.saw(err, c.now())
+	told := c.saw(ctx, conn, probe, err)
 	if e := hub.AsError(err); e != nil && e.Kind == hub.Throttled {
-		if held := c.hold(ctx, conn, op.Class, max(e.After, time.Second)); held != nil {
-			return answer, errors.Join(err, held) // the other nodes find out by themselves
-		}
+		told = errors.Join(told, c.hold(ctx, conn, op.Class, max(e.After, time.Second)))
+	}
+	if told != nil && err != nil {
+		err = errors.Join(err, told) // the other nodes find out by themselves
 	}
 	return answer, err
+}
+
+// refused says why a limit lets no call through.
+func refused(wait time.Duration, err error) error {
+	if err != nil {
+		return &hub.Error{Kind: hub.Unavailable, Code: "limit.unknown", Message: "How much of the connection's limit is left cannot be read.", Err: err}
+	}
+	return &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The connection's limit is used up for now.", After: wait}
 }
 
 // authorised calls with the session, and once more with a new one where the far side no longer

@@ -17,8 +17,12 @@ type Claim struct {
 // Turn remembers whose turn it is, so that tenants are served one after the other. It belongs to
 // one node; the zero value starts at the front.
 type Turn struct {
+	Shares Shares // nil: whoever waits is handed all that there is
+	Left   bool   // the last claim may have left rows that are ready
 	tenant map[hub.Lane]string
 	woken  time.Time
+
+	crowded map[laneOf]hub.DeploymentID
 }
 
 const (
@@ -41,17 +45,18 @@ type claim struct {
 func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 	c.got = nil
 	if c.n == 0 {
-		r, err := t.query(ctx, suspects+s.db.dialect().skipLockedWork)
-		if c.got, err = all(r, err, scanClaim); err != nil {
+		var err error
+		if c.got, err = s.claims(ctx, t, suspects); err != nil {
 			return err
 		}
 		return s.take(ctx, t, c)
 	}
+	c.turn.Left = false
 	if err := s.wake(ctx, t, c.turn); err != nil {
 		return err
 	}
 	for lane := hub.Interactive; lane <= hub.Bulk && len(c.got) < c.n; lane++ {
-		got, err := s.claimLane(ctx, t, lane, c.n-len(c.got), c.turn)
+		got, err := s.claimLane(ctx, t, lane, c.n-len(c.got), c)
 		if err != nil {
 			return err
 		}
@@ -79,7 +84,8 @@ func (s *Store) wake(ctx context.Context, t tx, turn *Turn) error {
 	return err
 }
 
-func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn *Turn) ([]Claim, error) {
+func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, c *claim) ([]Claim, error) {
+	turn := c.turn
 	if turn.tenant == nil {
 		turn.tenant = map[hub.Lane]string{}
 	}
@@ -87,35 +93,52 @@ func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, turn 
 	if err != nil || len(tenants) == 0 {
 		return nil, err
 	}
+	turn.Left = turn.Left || len(tenants) == tenantsPerClaim
 	var list []Claim
 	for i, tenant := range tenants {
 		share := (n - len(list) + len(tenants) - i - 1) / (len(tenants) - i) // what is left, over those who are left
 		if share == 0 {
+			turn.Left = true
 			break
 		}
-		r, err := t.query(ctx, ordinary+s.db.dialect().skipLockedWork, int(lane), tenant, share)
-		got, err := all(r, err, scanClaim)
+		turn.tenant[lane] = tenant
+		if share = c.room(hub.TenantID(tenant), share); share == 0 {
+			turn.Left = true
+			continue
+		}
+		got, err := s.ofTenant(ctx, t, c, lane, hub.TenantID(tenant), share)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, got...)
-		turn.tenant[lane] = tenant
+		turn.Left = turn.Left || len(got) >= share
 	}
 	return list, nil
 }
 
-const claimable = `
+// Which rows are handed out is decided before their events are looked up: a planner that does not know yet
+// how many rows there are would join all that wait, and was seen to take minutes.
+const (
+	claimed = `
 	SELECT w.tenant, w.deployment, w.record_key, w.state, w.lane, w.due_at, w.reason, w.waits_on, w.event, w.version, w.next_event, w.run, w.revision, w.epoch,
 		w.attempts, w.crashes, w.parked, e.payload, COALESCE(e.version, 0), COALESCE(e.source, ''), COALESCE(e.gone, 0), COALESCE(e.received_at, 0)
-	FROM work w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event
-	WHERE w.state = 'ready' AND `
+	FROM (SELECT * FROM work WHERE state = 'ready' AND `
+	withEvents = `) w LEFT JOIN event e ON e.tenant = w.tenant AND e.id = w.event ORDER BY w.deployment, w.due_at`
+)
 
 // Who was in hand when the process died twice may be the one that kills it, or a bystander. The third
 // time it runs alone, so that only the culprit is ever parked.
 const (
-	ordinary = claimable + `w.lane = ? AND w.tenant = ? AND w.crashes < 2 ORDER BY w.deployment, w.due_at LIMIT ?`
-	suspects = claimable + `w.crashes >= 2 ORDER BY w.due_at LIMIT 1`
+	ordinary = `lane = ? AND tenant = ? AND crashes < 2 ORDER BY deployment, due_at LIMIT ?`
+	ofFlow   = `lane = ? AND tenant = ? AND deployment = ? AND crashes < 2 ORDER BY due_at LIMIT ?`
+	suspects = `crashes >= 2 ORDER BY due_at LIMIT 1`
 )
+
+// claims reads the rows of a choice, each with its event, and holds them until the commit.
+func (s *Store) claims(ctx context.Context, t tx, choice string, args ...any) ([]Claim, error) {
+	r, err := t.query(ctx, claimed+choice+s.db.dialect().skipLocked+withEvents, args...)
+	return all(r, err, scanClaim)
+}
 
 func scanClaim(r rows, c *Claim) error {
 	w, e := &c.Work, &hub.Event{}

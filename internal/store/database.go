@@ -51,12 +51,11 @@ type filler interface {
 
 // dialect holds the words that differ.
 type dialect struct {
-	name           string
-	columns        string // all tables' columns with their types
-	skipLocked     string // appended to a SELECT that hands out work
-	skipLockedWork string // the same, of the rows of w
-	forUpdate      string // appended to a SELECT whose rows are changed next
-	forShare       string
+	name       string
+	columns    string // all tables' columns with their types
+	skipLocked string // appended to a SELECT that hands out work
+	forUpdate  string // appended to a SELECT whose rows are changed next
+	forShare   string
 }
 
 // sqliteDB: one writer, many readers. WAL with synchronous=FULL: a commit is on disk when it returns.
@@ -307,7 +306,7 @@ func (d *postgresDB) dialect() dialect {
 	return dialect{name: "postgresql", columns: `
 		SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
 		WHERE c.table_schema = CURRENT_SCHEMA() AND t.table_type = 'BASE TABLE' ORDER BY c.table_name COLLATE "C", c.ordinal_position`,
-		skipLocked: " FOR UPDATE SKIP LOCKED", skipLockedWork: " FOR UPDATE OF w SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
+		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.pool.Query(ctx, numbered(q), args...)

@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"fmt"
+
+	"throughline/internal/hub"
+)
+
+// shares are a test's own: how much room a tenant has, and the pace of its flows.
+type shares struct {
+	room map[hub.TenantID]int
+	pace map[hub.DeploymentID]int
+}
+
+func (s shares) Room(t hub.TenantID) int { return s.room[t] }
+func (s shares) Slow(hub.TenantID) bool  { return len(s.pace) > 0 }
+func (s shares) Pace(_ hub.TenantID, d hub.DeploymentID, want int) int {
+	if n, ok := s.pace[d]; ok {
+		return min(n, want)
+	}
+	return want
+}
+
+func (b *bench) queue(tenant, flow string, n int, lane hub.Lane) {
+	b.Helper()
+	for i := range n {
+		a := b.arrival(tenant, fmt.Sprint(flow, i), fmt.Sprint(tenant, flow, i), 0, lane)
+		a.Deployments = []hub.DeploymentID{hub.DeploymentID(flow)}
+		_, err := b.log.Accept(b.ctx, a)
+		b.must(err)
+	}
+}
+
+// claimed counts the rows of a claim by tenant and flow.
+func (b *bench) claimed(n int) map[string]int {
+	b.Helper()
+	out := map[string]int{}
+	for _, w := range b.claim(n) {
+		out[string(w.Tenant)+" "+string(w.Deployment)]++
+	}
+	return out
+}
+
+// flowsTakeTurns: a flow with many rows does not keep the tenant's other flows from theirs.
+func flowsTakeTurns(b *bench) {
+	b.queue("t1", "a", 60, hub.Normal)
+	b.queue("t1", "b", 20, hub.Normal)
+	b.queue("t1", "c", 1, hub.Normal)
+	total := map[string]int{}
+	for range 4 {
+		for name, n := range b.claimed(10) {
+			total[name] += n
+		}
+	}
+	if total["t1 b"] < 10 || total["t1 c"] != 1 || total["t1 a"]+total["t1 b"]+total["t1 c"] != 40 {
+		b.Errorf("of 40 rows: %v; want c's one, and about as many of b as of a", total)
+	}
+	for range 5 {
+		b.claimed(10)
+	}
+	if left := b.claimed(10); len(left) != 0 {
+		b.Errorf("claimed a second time: %v", left)
+	}
+}
+
+// roomIsKept: a tenant is handed no more than it has room for, in all lanes together; who comes after it is served.
+func roomIsKept(b *bench) {
+	b.turn.Shares = shares{room: map[hub.TenantID]int{"big": 3, "small": 100}}
+	b.queue("big", "a", 20, hub.Interactive)
+	b.queue("big", "b", 20, hub.Normal)
+	b.queue("small", "a", 5, hub.Bulk)
+	if got := b.claimed(30); got["big a"] != 3 || got["big b"] != 0 || got["small a"] != 5 {
+		b.Errorf("claimed %v, want 3 of the big one's first lane and all of the small one's last", got)
+	}
+}
+
+// paceIsKept: of a flow that can only wait few rows are handed out or none; the tenant's other flows go on.
+func paceIsKept(b *bench) {
+	s := shares{room: map[hub.TenantID]int{"t1": 100}, pace: map[hub.DeploymentID]int{"down": 0}}
+	b.turn.Shares = s
+	b.queue("t1", "down", 20, hub.Normal)
+	b.queue("t1", "up", 5, hub.Normal)
+	if got := b.claimed(20); got["t1 down"] != 0 || got["t1 up"] != 5 {
+		b.Errorf("claimed %v, want all of the flow that is up, and none of the other", got)
+	}
+	s.pace["down"] = 2
+	if got := b.claimed(20); got["t1 down"] != 2 {
+		b.Errorf("claimed %v, want two", got)
+	}
+	delete(s.pace, "down")
+	if got := b.claimed(20); got["t1 down"] != 18 {
+		b.Errorf("claimed %v, want the rest", got)
+	}
+}
