@@ -102,8 +102,26 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if a.External == "" {
 		a.External = a.URL() // nobody stands in front: vendors call this very address
 	}
-	a.assemble(cat, safe{box, s})
+	sync, err := a.clock(ctx)
+	if err != nil {
+		return nil, errors.Join(err, a.listen.Close(), s.Close())
+	}
+	a.assemble(cat, safe{box, s}, sync)
 	return a, nil
+}
+
+// clock lets everything go by the database's time where several nodes may share it.
+func (a *App) clock(ctx context.Context) (set func(context.Context) error, err error) {
+	if a.Config.Store == "" {
+		return nil, nil
+	}
+	c := a.Store.Clock(a.Now)
+	if err := c.Set(ctx); err != nil {
+		return nil, err
+	}
+	a.Store.Follow(c)
+	a.Now = c.Now
+	return c.Set, nil
 }
 
 // masterKey reads the master key. A new one is made only where nothing is sealed yet: to a ledger that
@@ -179,7 +197,7 @@ func newID(prefix string) string {
 }
 
 // assemble connects the rooms.
-func (a *App) assemble(cat *catalog.Catalog, s safe) {
+func (a *App) assemble(cat *catalog.Catalog, s safe, sync func(context.Context) error) {
 	unseal := func(ctx context.Context, t hub.TenantID, id hub.ConnectionID, sealed []byte) ([]byte, error) {
 		return s.Open(ctx, t, id, sealed)
 	}
@@ -195,7 +213,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe) {
 	}
 	// The engine ticks polls by ingest, and ingest wakes the engine: a relay ties the knot.
 	tick := &relay{}
-	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, NewID: newID, Rand: a.Rand,
+	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, Sync: sync, NewID: newID, Rand: a.Rand,
 		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: a.Lease, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
 	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest

@@ -34,6 +34,7 @@ type node struct {
 	dead   atomic.Bool
 	ids    atomic.Int64
 	journl *store.Journal
+	clock  *store.Clock
 	ingest *ingest.Ingest
 	engine *engine.Engine
 	stop   context.CancelFunc
@@ -46,11 +47,12 @@ type node struct {
 // start begins a process on the store that is there.
 func (w *world) start(at, life int) *node {
 	n := &node{world: w, at: at, life: life, skew: w.plan.Nodes[at], ended: make(chan struct{}), poke: make(chan struct{})}
+	n.clock = w.store.Clock(func() time.Time { return time.Now().Add(n.skew) })
 	loader := engine.NewLoader(w.store, w.catalog, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, n.now)
 	client := remote.New(egress.New(egress.Options{Transport: n}), nil, nil, n.now)
 	n.journl = w.store.Journal()
 	tick := &ticker{node: n}
-	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: n.now, NewID: n.newID,
+	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: n.now, Sync: n.sync, NewID: n.newID,
 		Rand: rand.New(byClock(w.plan.Seed)), Log: slog.New(slog.DiscardHandler), Workers: w.plan.Workers, Gather: 5 * time.Millisecond,
 		Lease: w.plan.Lease, Sole: len(w.plan.Nodes) == 1, Name: fmt.Sprint("node ", at)})
 	n.ingest = ingest.New(w.store, n.journl, loader, client, n.now, n.newID, func() { n.engine.Wake(); w.stir() })
@@ -103,10 +105,14 @@ func (n *node) pause(label string) {
 	n.gate(label)
 }
 
-// now is the process's own clock.
-func (n *node) now() time.Time {
+// now is the time as the process knows it. It is asked in the midst of commits, too, so that no process may
+// end here: the store is everybody's.
+func (n *node) now() time.Time { return n.clock.Now() }
+
+// sync sets the process's clock.
+func (n *node) sync(ctx context.Context) error {
 	n.live()
-	return time.Now().Add(n.skew)
+	return n.clock.Set(ctx)
 }
 
 func (n *node) newID(prefix string) string {
@@ -132,18 +138,6 @@ func (j journal) Lend(h store.Hands) { j.n.journl.Lend(lent{h, j.n}) }
 type lent struct {
 	store.Hands
 	n *node
-}
-
-// Term is asked in the midst of a commit, by a goroutine that is the store's: only the one that answers may
-// end with the process.
-func (l lent) Term() (epoch int64) {
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		epoch = l.Hands.Term()
-	}()
-	<-answered
-	return epoch
 }
 
 // Begin gives each run an instant of its own. A process that has ended has no hands.

@@ -87,7 +87,7 @@ type Sleep struct {
 const (
 	slowest  = 25 * time.Second // one way; a call is given up after 60 s
 	declared = 30 * time.Second // with slowest, less than the minute after which connectors' searches are believed
-	skewed   = 2 * time.Second  // as far as clocks that are kept by the network disagree
+	skewed   = 5 * time.Minute  // as far as clocks that nobody keeps disagree
 	pollGap  = 15 * time.Second
 )
 

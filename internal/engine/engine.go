@@ -49,6 +49,7 @@ type Options struct {
 	Flows   Flows
 	Ticker  Ticker
 	Now     func() time.Time
+	Sync    func(context.Context) error // sets the clock that Now reads by the store's; nil: it is the store's
 	NewID   func(prefix string) string
 	Rand    *rand.Rand
 	Log     *slog.Logger
@@ -185,6 +186,9 @@ func (e *Engine) alone(ctx context.Context) ([]store.Claim, error) {
 
 // Join takes a lease and takes over the work of dead nodes.
 func (e *Engine) Join(ctx context.Context) error {
+	if err := e.sync(ctx); err != nil {
+		return err
+	}
 	before := e.Now()
 	epoch, err := e.Store.Join(ctx, e.Name, e.Lease)
 	if err != nil {
@@ -198,6 +202,13 @@ func (e *Engine) Join(ctx context.Context) error {
 		e.Log.Info("took over work", "rows", n)
 	}
 	return errors.Join(err, e.look(ctx))
+}
+
+func (e *Engine) sync(ctx context.Context) error {
+	if e.Sync == nil {
+		return nil
+	}
+	return e.Sync(ctx)
 }
 
 // leave ends the lease of a node that has nothing in hand any more. Where that fails, it runs out.
@@ -226,6 +237,9 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 		e.mu.Lock()
 		e.expires = now.Add(e.Lease)
 		e.mu.Unlock()
+		if err := e.sync(ctx); err != nil {
+			return err
+		}
 	}
 	if err := e.Store.Learn(ctx); err != nil {
 		return fmt.Errorf("let the store learn its size: %w", err)
@@ -359,11 +373,12 @@ func (e *Engine) jitter() float64 {
 	return e.Rand.Float64()*0.4 - 0.2
 }
 
-// leased reports whether the lease still holds: a node that slept must not send.
-func (e *Engine) leased() error {
+// leased reports whether the lease under which something was begun still holds: a node that slept must not
+// send, even if it has joined anew meanwhile.
+func (e *Engine) leased(epoch int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.Now().Before(e.expires) {
+	if epoch == e.epoch && e.Now().Before(e.expires) {
 		return nil
 	}
 	return store.ErrFenced

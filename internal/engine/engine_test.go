@@ -484,3 +484,37 @@ func TestOneIDForTwoRecordsIsToldNotLooped(t *testing.T) {
 		})
 	}
 }
+
+// TestASleeperSendsNothing: a node that sleeps past its lease in the midst of a run joins anew, and leaves the
+// rest to whoever took the row over: here, itself.
+func TestASleeperSendsNothing(t *testing.T) {
+	h := newHouse(t)
+	h.win()
+	list, err := h.engine.Claim(t.Context(), 1)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("claimed %v, %v", list, err)
+	}
+	slept := -1
+	h.commit = func(n int, when string) bool { // the intents are kept, the calls not yet made
+		if n == 1 && when == "after" {
+			slept = h.far.calls
+			h.clock.Add(2 * time.Hour)
+			if err := h.engine.Join(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	}
+	h.engine.Carry(t.Context(), list[0])
+	if slept < 0 || h.far.calls != slept {
+		t.Errorf("%d calls were made after the lease had ended, having made %d", h.far.calls-slept, slept)
+	}
+	if runs := h.runs(); len(runs) != 0 {
+		t.Errorf("it has recorded %+v", runs)
+	}
+	h.commit = nil
+	h.drain()
+	if runs := h.runs(); len(runs) != 1 || runs[0].Outcome != hub.Written {
+		t.Errorf("afterwards the runs are %+v", runs)
+	}
+}

@@ -22,8 +22,9 @@ type gather struct {
 
 // place is where writes can meet: one operation of one connection.
 type place struct {
-	conn *remote.Connection
-	op   *connector.Op
+	conn  *remote.Connection
+	op    *connector.Op
+	epoch int64 // who has lost its lease sends nothing, nor keeps others from it
 }
 
 // bundle is one call in the making. Who opens it sends it; the others wait until it is sent.
@@ -37,7 +38,7 @@ type bundle struct {
 // add sends the write with others of its kind.
 func (g *gather) add(w *write) {
 	defer w.run.calling(w.run.e.Now())
-	at := place{w.end.Conn, w.op}
+	at := place{w.end.Conn, w.op, w.run.work.Epoch}
 	g.mu.Lock()
 	b := g.open[at]
 	if b == nil {

@@ -143,7 +143,7 @@ func (r *run) listed(end *End, kind *connector.Kind, key hub.RecordKey) (any, er
 				byID[id] = x
 			}
 			r.calls.Add(1)
-			return r.e.leased()
+			return r.e.leased(r.work.Epoch)
 		})
 		return byID, err
 	})
@@ -175,7 +175,7 @@ func (r *run) calling(begun time.Time) { r.called.Add(int64(r.e.Now().Sub(begun)
 
 // call makes one call, never without a lease.
 func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Answer, error) {
-	if err := r.e.leased(); err != nil {
+	if err := r.e.leased(r.work.Epoch); err != nil {
 		return nil, err
 	}
 	r.calls.Add(1)
