@@ -52,7 +52,7 @@ func (w *world) start(at, life int) *node {
 	client := remote.New(egress.New(egress.Options{Transport: n}), nil, nil, n.now)
 	n.journl = w.store.Journal()
 	tick := &ticker{node: n}
-	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: n.now, Sync: n.sync, NewID: n.newID,
+	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: w.seams.now(n), Sync: n.sync, NewID: n.newID,
 		Rand: rand.New(byClock(w.plan.Seed)), Log: slog.New(slog.DiscardHandler), Workers: w.plan.Workers, Gather: 5 * time.Millisecond,
 		Lease: w.plan.Lease, Sole: len(w.plan.Nodes) == 1, Name: fmt.Sprint("node ", at)})
 	n.ingest = ingest.New(w.store, n.journl, loader, client, n.now, n.newID, func() { n.engine.Wake(); w.stir() })

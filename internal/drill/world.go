@@ -43,10 +43,12 @@ type seams struct {
 	trace   func(line string) // told what happens inside; nil: nobody asks
 	journal func(*node) engine.Journal
 	ticker  func(*ingest.Ingest) engine.Ticker
+	now     func(*node) func() time.Time // the clock that leases are looked at by
 }
 
 func sane() seams {
-	return seams{journal: func(n *node) engine.Journal { return journal{n} }, ticker: func(in *ingest.Ingest) engine.Ticker { return in }}
+	return seams{journal: func(n *node) engine.Journal { return journal{n} }, ticker: func(in *ingest.Ingest) engine.Ticker { return in },
+		now: func(n *node) func() time.Time { return n.now }}
 }
 
 // Run carries out a plan on an empty store. It is called in a bubble, in which the store was opened.
