@@ -1,5 +1,6 @@
-// Package bench holds the definitions with which the product is measured: three connectors and a
-// template for the fixed far side of the comparisons, and two connectors for the measurement of hours.
+// Package bench holds the definitions with which the product is measured: the connectors and a
+// template for the fixed far side of the comparisons, its ERP once more for each write class, and two
+// connectors for the measurement of hours.
 package bench
 
 import "embed"

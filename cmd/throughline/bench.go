@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"throughline/bench"
@@ -41,7 +42,7 @@ type benchDealsCmd struct {
 	Data        string        `help:"Folder of the embedded store and the master key; without it a temporary one." type:"path"`
 	Store       string        `help:"sqlite, or a PostgreSQL URL (measured in a schema of its own)." default:"sqlite"`
 	Workers     int           `help:"Records in hand at once." default:"256"`
-	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name."`
+	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name; north:K has an ERP of write class K."`
 	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
@@ -113,7 +114,7 @@ customer: %[1]q
 name: %[1]q
 connections:
   crm:  {connector: far-crm, settings: {url: %[2]q}}
-  erp:  {connector: far-erp, settings: {url: %[2]q}}
+  erp:  {connector: %[4]s, settings: {url: %[2]q}}
   time: {connector: far-time, settings: {url: %[2]q}}
 flows:
   deals:
@@ -158,22 +159,28 @@ func (c *benchDealsCmd) serve(ctx context.Context) error {
 
 // customers makes the one customer of the measurements, or those that were asked for.
 func (c *benchDealsCmd) customers(ctx context.Context, a *app.App) error {
-	far := map[string]string{"bench": c.Far}
-	if len(c.Tenants) > 0 {
-		far = map[string]string{}
-		for _, t := range c.Tenants {
-			far[t] = c.Far + "/" + t
-		}
-	}
 	poll := ""
 	if c.Poll > 0 {
 		poll = fmt.Sprintf("    poll: %s\n", c.Poll)
 	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
-	for tenant, url := range far {
-		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, url, poll)); err != nil {
+	if len(c.Tenants) == 0 {
+		_, err := a.Control.Apply(ctx, by, "bench.yaml", fmt.Appendf(nil, benchCustomer, "bench", c.Far, poll, "far-erp"))
+		return err
+	}
+	for _, t := range c.Tenants {
+		tenant, class, _ := strings.Cut(t, ":")
+		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, c.Far+"/"+tenant, poll, erpOf(class))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// erpOf is the connector of an ERP whose creates have a write class; S where none is said.
+func erpOf(class string) string {
+	if class == "" || class == "S" {
+		return "far-erp"
+	}
+	return "far-erp-" + strings.ToLower(class)
 }

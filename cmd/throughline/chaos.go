@@ -23,10 +23,12 @@ type chaosCmd struct {
 	Nodes    int             `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
 	Lease    time.Duration   `help:"How long a node's lease lasts." default:"5s"`
 	Database string          `help:"How the database goes wrong: restart, commit (its answer is lost), full (SQLite; takes root), pool (5 connections)." enum:",restart,commit,full,pool" default:""`
-	Times    int             `help:"With --database: how often it does; without it, as often as is usual."`
+	Times    int             `help:"With --database, how often it does; with --nodes, how often one is killed, stopped and cut off; without it, as often as is usual."`
+	Classes  []string        `help:"Write classes: a customer for each, whose ERP protects its creates so (K, U, S, X)." enum:"K,U,S,X"`
+	Deals    int             `help:"Deals to carry while the far side goes wrong; without it, five seconds' worth."`
 	Restore  int             `help:"Take a backup, carry so many deals more, and restore it."`
 	Share    float64         `help:"Share of the far side's calls that go wrong, such as 0.1."`
-	Faults   []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty; without it all of them."`
+	Faults   []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty, drip; without it all of them but the last."`
 	Seed     uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
 	Drain    time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
 	JSON     bool            `help:"Print one JSON object."`
@@ -70,11 +72,23 @@ func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
 	if len(c.Faults) == 0 {
 		c.Faults = farside.Faults
 	}
-	return &trial.Chaos{
-		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: 2 * time.Millisecond, Tenants: []string{"north", "south", "west"}, Lease: c.Lease},
-		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Restore: c.Restore, Database: c.Database, Times: c.Times, Drain: c.Drain, Log: c.log(),
-		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults},
+	tenants := []string{"north", "south", "west"}
+	if len(c.Classes) > 0 {
+		tenants = append(tenants, "east")[:len(c.Classes)]
 	}
+	return &trial.Chaos{
+		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: 2 * time.Millisecond, Tenants: tenants, Classes: c.Classes, Lease: c.Lease},
+		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Deals: c.Deals, Restore: c.Restore, Database: c.Database, Times: c.Times, Drain: c.Drain, Log: c.log(),
+		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults, Lag: searchLag(c.Share)},
+	}
+}
+
+// searchLag is how far searches lag behind where the far side goes wrong: its connectors say 1 s.
+func searchLag(share float64) time.Duration {
+	if share == 0 {
+		return 0
+	}
+	return 900 * time.Millisecond
 }
 
 func (c *chaosCmd) log() io.Writer { return os.Stderr }
@@ -88,11 +102,11 @@ func (c *chaosCmd) tell(r trial.Result) error {
 		{"store", r.Store}, {"seed", r.Seed}, {"plan", r.Plan}, {"fdatasync/s", r.SyncsPerS},
 		{"offered", r.Offered}, {"acknowledged", r.Acked}, {"effects", r.Effects}, {"kills", r.Kills},
 		{"crash points hit", strings.Join(r.PointsHit, " ")}, {"crash points never passed", strings.Join(r.PointsMissed, " ")},
-		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
+		{"answers spoilt", fmt.Sprint(r.Faults)}, {"longest start, s", r.LongestStart}, {"nodes asleep", r.Slept}, {"nodes without their database", r.CutOff}, {"longest takeover, s", r.Takeover}, {"stop on SIGTERM, s", r.Stop},
 		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained}, {"not at rest in time", r.Unrested},
 		{"faults of the database", r.DatabaseFaults}, {"acknowledged again after, s", r.Reconnect}, {"webhooks refused at first", fmt.Sprint(r.Refused)},
 		{"effects after the backup", r.AfterBackup}, {"calls while held", r.SentHeld}, {"at rest after the resumption, s", r.Resumed},
-		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
+		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"class X, answer lost", r.Unprotected}, {"of them not asked about", r.Unasked}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
 	} {
 		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])
 	}

@@ -264,7 +264,7 @@ func (h *house) start() {
 	h.far.killed = make(chan struct{})
 	journal := h.store.Journal()
 	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
-		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: time.Hour, Sole: true, Name: "test"})
+		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: 100 * time.Hour, Sole: true, Name: "test"})
 	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
 	if err := h.engine.Join(context.Background()); err != nil {
 		h.Fatal(err)

@@ -14,7 +14,8 @@ type account struct {
 	name     string
 	marked   map[string]map[string]*object // the newest with a marker, by kind
 	byID     map[string]*object
-	versions map[string]int64 // of opportunities
+	byKey    map[string]*object // by kind and idempotency key
+	versions map[string]int64   // of opportunities
 	changed  map[string]time.Time
 }
 
@@ -23,6 +24,7 @@ type object struct {
 	ID         string `json:"id"`
 	ExternalID string `json:"externalId"`
 	about      about
+	shown      time.Time // from when on a search finds it
 }
 
 // sent is a customer or a project as callers send it. Only projects in the ERP carry a budget.
@@ -43,7 +45,7 @@ type about struct {
 func (f *Far) account(name string) *account {
 	a := f.accounts[name]
 	if a == nil {
-		a = &account{name: name, marked: map[string]map[string]*object{}, byID: map[string]*object{}, versions: map[string]int64{}, changed: map[string]time.Time{}}
+		a = &account{name: name, marked: map[string]map[string]*object{}, byID: map[string]*object{}, byKey: map[string]*object{}, versions: map[string]int64{}, changed: map[string]time.Time{}}
 		f.accounts[name] = a
 	}
 	return a

@@ -8,10 +8,13 @@
 //	POST  /erp/customers, /erp/projects, /time/projects        201 {"id":…}
 //	GET   the same ?externalId=K         what a create with that marker has made: [] or one
 //	PATCH the same /{id}                 changes it
+//	PUT   the same /by/{marker}          makes or changes the one with that marker
 //	GET   /stats                         calls and distinct keys by kind
 //	POST  /reset                         forgets everything
 //	POST  /faults                        a Plan: what goes wrong from now on
 //	POST  /versions                      a new opportunity, or a newer version of one
+//
+// A create that bears an Idempotency-Key is carried out once for each key, as vendors with class K do it.
 //
 // Each path may begin with an account: /north/crm/opportunities/1. Without one it is Main.
 package farside
@@ -141,19 +144,23 @@ func control[T any](w http.ResponseWriter, r *http.Request, set func(T)) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// route splits a path into account, kind of call and id; kind is "" for an unknown path.
-func route(path string) (account, kind, id string) {
+// route splits a path into account, kind of call and id, or the marker that stands for one; kind is "" for
+// an unknown path.
+func route(path string) (account, kind, id, marker string) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	account = Main
 	if len(parts) > 1 && parts[0] != "crm" && parts[0] != "erp" && parts[0] != "time" {
 		account, parts = parts[0], parts[1:]
 	}
-	if len(parts) < 2 || len(parts) > 3 {
-		return account, "", ""
-	}
-	if len(parts) == 3 {
+	switch {
+	case len(parts) == 2:
+	case len(parts) == 3:
 		id = parts[2]
+	case len(parts) == 4 && parts[2] == "by":
+		marker = parts[3]
+	default:
+		return account, "", "", ""
 	}
 	kinds := map[string]string{"crm/opportunities": Read, "erp/customers": Customer, "erp/projects": Project, "time/projects": TimeWork}
-	return account, kinds[parts[0]+"/"+parts[1]], id
+	return account, kinds[parts[0]+"/"+parts[1]], id, marker
 }

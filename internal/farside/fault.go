@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Fault is a way in which a far side goes wrong.
@@ -26,9 +27,10 @@ const (
 	Gateway  Fault = "gateway"  // 502 from something in between, in HTML
 	HTML     Fault = "html"     // 200 with a login page
 	Empty    Fault = "empty"    // 200 without a body
+	Drip     Fault = "drip"     // the answer comes byte by byte, one a second
 )
 
-// Faults are all of them.
+// Faults are all of them but the drip, which takes a caller's patience: a minute.
 var Faults = []Fault{Down, Throttle, Drop, Reset, Truncate, Gateway, HTML, Empty}
 
 // Plan says what goes wrong, in which share of the calls. The same seed draws the same faults.
@@ -36,6 +38,8 @@ type Plan struct {
 	Seed  uint64  `json:"seed"`
 	Share float64 `json:"share"`
 	Kinds []Fault `json:"kinds"`
+	// Lag is the longest time for which searches do not find what was made.
+	Lag time.Duration `json:"lag"`
 }
 
 // String is the plan in words.
@@ -95,6 +99,8 @@ func (x Fault) spoil(w http.ResponseWriter, out reply) {
 		w.WriteHeader(http.StatusOK)
 	case Truncate:
 		cut(w, out)
+	case Drip:
+		drip(w, out)
 	case Drop, Reset:
 		hangUp(w, x == Reset)
 	}
@@ -114,6 +120,23 @@ func cut(w http.ResponseWriter, out reply) {
 	w.WriteHeader(out.status)
 	_, _ = w.Write(body.Bytes()[:body.Len()/2])
 	panic(http.ErrAbortHandler)
+}
+
+// drip answers so slowly that it would take minutes.
+func drip(w http.ResponseWriter, out reply) {
+	body, _ := json.Marshal(out.body) // what it says does not matter: nobody waits for its end
+	flow := http.NewResponseController(w)
+	w.WriteHeader(out.status)
+	for len(body) > 0 {
+		if _, err := w.Write(body[:1]); err != nil {
+			return
+		}
+		if err := flow.Flush(); err != nil {
+			return // the caller has gone
+		}
+		body = body[1:]
+		time.Sleep(time.Second)
+	}
 }
 
 func hangUp(w http.ResponseWriter, reset bool) {

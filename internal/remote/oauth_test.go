@@ -36,7 +36,24 @@ type vendor struct {
 	access    int // 0: none is good
 	refreshes int
 	revoked   bool
-	down      bool // the token endpoint does not answer
+	down      bool      // the token endpoint does not answer
+	lose      bool      // its next answer is lost on the way
+	asked     int       // how often it was
+	at        time.Time // what the nodes' clocks say, where they stand
+}
+
+// consent is what a person gives the customer's connection: a new refresh token.
+func (v *vendor) consent() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.refresh, v.access, v.revoked = 0, 0, false
+}
+
+func (v *vendor) now() time.Time {
+	if v.at.IsZero() {
+		return time.Now()
+	}
+	return v.at
 }
 
 func (v *vendor) expire() { v.mu.Lock(); defer v.mu.Unlock(); v.access = 0 }
@@ -50,6 +67,7 @@ func (v *vendor) Send(_ context.Context, _, address string, header map[string]st
 		}
 		return 200, http.Header{}, []byte(`{"id":"7"}`), nil
 	}
+	v.asked++
 	if v.down {
 		return 503, http.Header{}, nil, nil
 	}
@@ -64,6 +82,10 @@ func (v *vendor) Send(_ context.Context, _, address string, header map[string]st
 	v.refreshes++
 	v.refresh++
 	v.access = v.refresh
+	if v.lose {
+		v.lose = false
+		return 0, nil, nil, &hub.Error{Kind: hub.Uncertain, Code: "egress.lost", Message: "The answer was lost."}
+	}
 	return 200, http.Header{}, fmt.Appendf(nil, `{"access_token":"access-%d","refresh_token":"refresh-%d","expires_in":30}`, v.access, v.refresh), nil
 }
 
@@ -107,7 +129,7 @@ func nodes(t *testing.T, v *vendor, n int) []node {
 	}
 	shared, out := &kept{}, make([]node, n)
 	for i := range out {
-		out[i] = node{remote.New(v, shared, nil, time.Now), &remote.Connection{Tenant: "t1", ID: "crm", Connector: c,
+		out[i] = node{remote.New(v, shared, nil, v.now), &remote.Connection{Tenant: "t1", ID: "crm", Connector: c,
 			Secret: map[string]any{"id": "me", "secret": "mine", "refresh": "refresh-0"}}, c.Operation("deal.get")}
 	}
 	return out
@@ -122,7 +144,7 @@ func (n node) read() error {
 func TestATokenIsRenewedOncePerExpiry(t *testing.T) {
 	v := &vendor{}
 	list := nodes(t, v, 2)
-	const expiries = 20
+	const expiries = 1000
 	for range expiries {
 		v.expire()
 		var hands sync.WaitGroup
@@ -137,6 +159,43 @@ func TestATokenIsRenewedOncePerExpiry(t *testing.T) {
 	}
 	if v.refreshes != expiries || v.revoked {
 		t.Errorf("%d refreshes for %d expiries, revoked %v", v.refreshes, expiries, v.revoked)
+	}
+}
+
+// TestALostRefreshIsTriedOnceMore with the old token, as nobody knows whether it was taken. A far side that
+// detects reuse revokes the consent then, and a person has to give it again: until then nobody knocks more
+// often than once for all that wait; afterwards all go on (F6).
+func TestALostRefreshIsTriedOnceMore(t *testing.T) {
+	v := &vendor{}
+	list := nodes(t, v, 2)
+	if err := list[0].read(); err != nil {
+		t.Fatal(err)
+	}
+	v.expire()
+	v.lose = true
+	if err := list[0].read(); hub.KindOf(err) != hub.Unavailable {
+		t.Fatalf("the answer was lost: %v, want it tried again", err)
+	}
+	before := v.asked
+	v.at = time.Now() // the clock stands: all of them begin before the far side has refused the first
+	refused := make(chan error, 50)
+	for i := range 50 {
+		go func() { refused <- list[i%2].read() }()
+	}
+	for range 50 {
+		if e := hub.AsError(<-refused); e == nil || e.Code != "login.refused" {
+			t.Fatalf("got %v, want the login refused", e)
+		}
+	}
+	if n := v.asked - before; n > 2 {
+		t.Errorf("%d requests with a token that was refused, want one of each node", n)
+	}
+	v.consent()
+	v.at = time.Time{}
+	for i, n := range nodes(t, v, 2) { // as they are opened after the customer has connected again
+		if err := n.read(); err != nil {
+			t.Errorf("node %d after the consent was given again: %v", i, err)
+		}
 	}
 }
 

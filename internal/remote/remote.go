@@ -47,6 +47,8 @@ type Connection struct {
 	session map[string]any
 	version int64
 	loaded  bool
+	refusal error // of the last login, and when: who waited for it hears the same
+	refused time.Time
 	limits  *limits
 	breaker breaker
 }
@@ -201,8 +203,12 @@ func (conn *Connection) hostSuffix(vars map[string]any) (string, error) {
 // session is the connection's session; with stale set to the version that the far side refused, a
 // new one. One login at a time per process, and one winner over all nodes.
 func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (map[string]any, int64, error) {
+	begun := c.now()
 	conn.mu.Lock()
 	defer conn.mu.Unlock()
+	if conn.refusal != nil && !begun.After(conn.refused) {
+		return nil, 0, conn.refusal // vendors lock accounts that knock with what they have refused
+	}
 	if !conn.loaded || conn.version == stale {
 		s, v, err := c.sessions.Load(ctx, conn.Tenant, conn.ID)
 		if err != nil {
@@ -234,7 +240,11 @@ func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, i
 		}
 		return session, nil
 	})
+	conn.refusal = nil
 	if err != nil {
+		if hub.KindOf(err) == hub.Expired {
+			conn.refusal, conn.refused = err, c.now()
+		}
 		return nil, 0, err
 	}
 	conn.session, conn.version = session, version

@@ -23,10 +23,11 @@ type Chaos struct {
 	Kills    int      // kill -9 at random moments
 	Points   []string // crash points, each once
 	Faults   farside.Plan
+	Deals    int // to send while the far side goes wrong; 0: five seconds' worth
 	Nodes    int
 	Restore  int           // deals after a backup, before it is restored
 	Database string        // how the database goes wrong: one of DatabaseFaults
-	Times    int           // how often it does; 0: as often as is usual
+	Times    int           // how often it does, and how often nodes are killed, stopped and cut off; 0: as often as is usual
 	Drain    time.Duration // how long everything may take to come to rest afterwards
 	Log      io.Writer     // progress, for people
 }
@@ -42,7 +43,9 @@ type Result struct {
 	PointsHit      []string       `json:"points_hit,omitempty"`
 	PointsMissed   []string       `json:"points_missed,omitempty"` // never passed: nothing is proved of them
 	LongestStart   float64        `json:"longest_start_s"`
-	Takeover       float64        `json:"takeover_s,omitempty"`
+	Slept          int            `json:"slept,omitempty"`      // nodes that were stopped for twice their lease and went on
+	CutOff         int            `json:"cut_off,omitempty"`    // nodes that lost their database for twice their lease
+	Takeover       float64        `json:"takeover_s,omitempty"` // the longest, from a node's death until others had all that it had in hand
 	Lease          float64        `json:"lease_s"`
 	Stop           float64        `json:"stop_s"`
 	Attempts       int            `json:"attempts_counted_by_stop"`
@@ -56,6 +59,8 @@ type Result struct {
 	SentHeld       int            `json:"calls_while_held"`
 	Resumed        float64        `json:"resumed_s,omitempty"` // from the resumption until all was at rest
 	Faults         map[string]int `json:"faults"`
+	Unprotected    int            `json:"unprotected,omitempty"` // records of class X of whose creates an answer was lost
+	Unasked        int            `json:"unasked,omitempty"`     // those that no person was asked about
 	Lost           int            `json:"lost"`
 	Repeated       int            `json:"repeated"`
 	oracle.Verdict
@@ -65,7 +70,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Refused[noRetryAfter] == 0
+	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -137,7 +142,7 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 		err = r.manyNodes(ctx)
 	}
 	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 && r.Database == "" {
-		err = pause(ctx, 5*time.Second) // nothing but the far side's faults
+		err = r.nothingElse(ctx)
 	}
 	if err = errors.Join(err, end()); err != nil {
 		return err
@@ -149,6 +154,14 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 		return err
 	}
 	return r.restored(ctx)
+}
+
+// nothingElse goes wrong but the far side.
+func (r *chaosRun) nothingElse(ctx context.Context) error {
+	if r.Deals > 0 {
+		return r.traffic.send(ctx, r.Deals)
+	}
+	return pause(ctx, 5*time.Second)
 }
 
 // kills ends a process by kill -9 at random moments under load. After every second one all comes to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"throughline/internal/farside"
 	"throughline/internal/hub"
 	"throughline/internal/oracle"
 	"throughline/internal/store"
@@ -21,8 +22,31 @@ func (r *chaosRun) judge(ctx context.Context) error {
 	}
 	r.result.Faults, r.result.Refused = stats.Faults, r.traffic.source.answers()
 	r.result.Verdict = oracle.Check(l)
+	r.asked(l)
 	r.result.Lost, r.result.Repeated = r.result.Count(oracle.Lost), r.result.Count(oracle.Duplicated)
 	return oracle.Report(r.Log, oracle.Trial{Seed: r.Seed, Plan: r.result.Plan}, l, r.result.Verdict)
+}
+
+// asked counts the records that nothing protects, of whose creates an answer was lost: each is a person's
+// business, and none may be told as written without having been asked about.
+func (r *chaosRun) asked(l oracle.Ledgers) {
+	parked, unprotected := map[[2]string]bool{}, map[[2]string]bool{}
+	for _, o := range l.Outcomes {
+		if o.State == "parked" {
+			parked[[2]string{o.Tenant, o.Key}] = true
+		}
+	}
+	for _, e := range l.Effects {
+		if e.Lost && e.Op == oracle.Create && e.Entity != farside.TimeWork && r.class(e.Account) == "X" {
+			unprotected[[2]string{e.Owner, e.Key}] = true
+		}
+	}
+	r.result.Unprotected = len(unprotected)
+	for key := range unprotected {
+		if !parked[key] {
+			r.result.Unasked++
+		}
+	}
 }
 
 func (r *chaosRun) ledgers(ctx context.Context) (l oracle.Ledgers, err error) {

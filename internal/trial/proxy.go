@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// proxy stands between the product and PostgreSQL and loses answers to COMMIT: the server has
-// committed, and who asked never hears of it.
+// proxy stands between the product and PostgreSQL. It loses answers to COMMIT - the server has
+// committed, and who asked never hears of it - or lets nothing pass for a while.
 type proxy struct {
 	URL    string
 	listen net.Listener
@@ -25,6 +25,7 @@ type proxy struct {
 	rand  *rand.Rand
 	share float64 // of the answers that are lost
 	lost  int
+	shut  chan struct{} // closed when things pass again; nil: they pass
 	open  map[net.Conn]bool
 	hands sync.WaitGroup
 }
@@ -54,6 +55,29 @@ func (p *proxy) lose(share float64) {
 	p.share = share
 }
 
+// sever lets nothing pass, in either direction, or lets pass again what has waited: connections stay open.
+func (p *proxy) sever(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case on && p.shut == nil:
+		p.shut = make(chan struct{})
+	case !on && p.shut != nil:
+		close(p.shut)
+		p.shut = nil
+	}
+}
+
+// pass waits while nothing may pass.
+func (p *proxy) pass() {
+	p.mu.Lock()
+	shut := p.shut
+	p.mu.Unlock()
+	if shut != nil {
+		<-shut
+	}
+}
+
 func (p *proxy) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,6 +96,7 @@ func (p *proxy) draw() bool {
 }
 
 func (p *proxy) close() error {
+	p.sever(false)
 	err := p.listen.Close()
 	p.mu.Lock()
 	for c := range p.open {
@@ -103,6 +128,7 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) serve(client net.Conn) {
+	p.pass()
 	network, address := "tcp", net.JoinHostPort(p.config.Host, fmt.Sprint(p.config.Port))
 	if strings.HasPrefix(p.config.Host, "/") {
 		network, address = "unix", fmt.Sprintf("%s/.s.PGSQL.%d", p.config.Host, p.config.Port)
@@ -150,6 +176,7 @@ func (w *wire) asks() {
 			w.deaf = true
 			w.mu.Unlock()
 		}
+		w.proxy.pass()
 		if _, err := w.server.Write(message); err != nil {
 			return
 		}
@@ -167,6 +194,7 @@ func (w *wire) answers() {
 		if err != nil || deaf {
 			return
 		}
+		w.proxy.pass()
 		if _, err := w.client.Write(buf[:n]); err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +19,7 @@ type Stage struct {
 	Far     string // the far side's address; empty: one of our own is started
 	Latency time.Duration
 	Tenants []string // empty: the one of the measurements
+	Classes []string // the write class of each tenant's ERP; those that are not said are S
 	Lease   time.Duration
 	Workers int
 	Poll    time.Duration // how often the product asks the CRM, beside its webhooks; 0: never
@@ -90,7 +92,7 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 		args = append(args, "--store", s.schema.URL)
 	}
 	if len(s.Tenants) > 0 {
-		args = append(args, "--tenants", strings.Join(s.Tenants, ","))
+		args = append(args, "--tenants", strings.Join(s.customers(), ","))
 	}
 	if s.Lease > 0 {
 		args = append(args, "--lease", s.Lease.String())
@@ -102,6 +104,23 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 		args = append(args, "--workers", fmt.Sprint(s.Workers))
 	}
 	return Start(ctx, s.Program, env, args...)
+}
+
+// class is the write class of a tenant's ERP.
+func (s *Stage) class(tenant string) string {
+	if i := slices.Index(s.Tenants, tenant); i >= 0 && i < len(s.Classes) {
+		return s.Classes[i]
+	}
+	return "S"
+}
+
+// customers are the tenants as the product is told to make them: with the write class of their ERP.
+func (s *Stage) customers() []string {
+	list := slices.Clone(s.Tenants)
+	for i, class := range s.Classes {
+		list[i] += ":" + class
+	}
+	return list
 }
 
 // Place is how commands that need no running product are told where its store is.

@@ -70,11 +70,16 @@ func (t *traffic) send(ctx context.Context, n int) error {
 	return each(n, hands, func(int) error { return t.one(ctx) })
 }
 
+// draw is the next deal: its number, and whose it is under which id there.
+func (t *traffic) draw() (n int, tenant, id string) {
+	n = int(t.next.Add(1) - 1)
+	return n, t.tenants[n%len(t.tenants)], fmt.Sprint(n / len(t.tenants))
+}
+
 // one is a deal that is won; every third one is changed and sent again. The CRM lists it from before
 // its webhook leaves, as CRMs do.
 func (t *traffic) one(ctx context.Context) error {
-	n := t.next.Add(1) - 1
-	tenant, id := t.tenants[int(n)%len(t.tenants)], fmt.Sprint(int(n)/len(t.tenants))
+	n, tenant, id := t.draw()
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id}); err != nil {
 		return err
 	}
@@ -88,11 +93,15 @@ func (t *traffic) one(ctx context.Context) error {
 }
 
 func (t *traffic) offer(ctx context.Context, tenant, id string, version int64) error {
+	return t.offerTo(ctx, func() string { return t.fleet.webhook(tenant) }, tenant, id, version)
+}
+
+func (t *traffic) offerTo(ctx context.Context, where func() string, tenant, id string, version int64) error {
 	o := oracle.Offer{At: time.Now(), Tenant: tenant, Key: id, Version: version, Expect: farside.Expect(tenant, id, version)}
 	if err := t.ledger.Append(o); err != nil {
 		return err
 	}
-	if err := t.source.deliver(ctx, func() string { return t.fleet.webhook(tenant) }, id); err != nil {
+	if err := t.source.deliver(ctx, where, id); err != nil {
 		return err
 	}
 	o.At, o.Acked, o.Expect = time.Now(), true, nil
