@@ -15,7 +15,7 @@ import (
 	"throughline/internal/remote"
 )
 
-const metered = `
+const hundredAMinute = `
 connector: acme
 version: 1.0.0
 title: Acme
@@ -26,9 +26,9 @@ records:
   deal: {path: /deals, id: =x.id, as: opportunity, get: {get: "/deals/{id}"}}
 `
 
-// meter is a vendor that takes a hundred calls in any minute. What it refuses it answers with word, and takes
+// sharedMeter is a vendor that takes a hundred calls in any minute. What it refuses it answers with word, and takes
 // nothing before until.
-type meter struct {
+type sharedMeter struct {
 	mu    sync.Mutex
 	taken []time.Time
 	over  int
@@ -36,7 +36,7 @@ type meter struct {
 	until time.Time
 }
 
-func (m *meter) Send(context.Context, string, string, map[string]string, []byte, string) (int, http.Header, []byte, error) {
+func (m *sharedMeter) Send(context.Context, string, string, map[string]string, []byte, string) (int, http.Header, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -74,9 +74,9 @@ type crew struct {
 	failed []error // but for waiting: each would have been an attempt
 }
 
-func (c *crew) work(t *testing.T, m *meter, span time.Duration) {
+func (c *crew) work(t *testing.T, m *sharedMeter, span time.Duration) {
 	t.Helper()
-	file, err := connector.Load(fstest.MapFS{"acme/connector.yaml": {Data: []byte(metered)}}, "acme")
+	file, err := connector.Load(fstest.MapFS{"acme/connector.yaml": {Data: []byte(hundredAMinute)}}, "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func (c *crew) saw(err error) time.Duration {
 // calls at most one is refused, and none costs an attempt (F2).
 func TestTwoNodesShareALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, c := &meter{word: "30"}, &crew{}
+		m, c := &sharedMeter{word: "30"}, &crew{}
 		const minutes = 30
 		c.work(t, m, minutes*time.Minute)
 		t.Logf("%d calls in %d minutes, %d refused", c.done, minutes, m.over)
@@ -150,7 +150,7 @@ func TestRetryAfterInEveryForm(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				m, hands := &meter{word: c.word(begun), until: begun.Add(c.want)}, &crew{}
+				m, hands := &sharedMeter{word: c.word(begun), until: begun.Add(c.want)}, &crew{}
 				hands.work(t, m, c.want+2*time.Minute)
 				if hands.done < 180 { // of the 200 that two minutes allow
 					t.Errorf("%d calls in the two minutes afterwards", hands.done)
