@@ -29,6 +29,7 @@ type benchCmd struct {
 type measured struct {
 	Records     int           `help:"Records to carry." default:"3000"`
 	Concurrency int           `help:"Webhooks under way at once." default:"64"`
+	Rate        float64       `help:"Webhooks a second; 0: as fast as they are taken."`
 	Alone       int           `help:"Records to carry one at a time." default:"50"`
 	Far         string        `help:"Where the far side listens; without it one of our own is started."`
 	Latency     time.Duration `help:"What each call of our own far side takes." default:"5ms"`
@@ -74,7 +75,7 @@ func (c *benchDealsCmd) Run(ctx context.Context) error {
 }
 
 func (m measured) load(s *trial.Stage) trial.Load {
-	return trial.Load{Records: m.Records, Concurrency: m.Concurrency, Alone: m.Alone, Far: s.Far, Databases: s.Databases(), Store: s.StoreName(), Limit: m.Limit}
+	return trial.Load{Records: m.Records, Concurrency: m.Concurrency, Rate: m.Rate, Alone: m.Alone, Far: s.Far, Databases: s.Databases(), Store: s.StoreName(), Limit: m.Limit}
 }
 
 // show1 prints one JSON line, unless something failed.

@@ -15,10 +15,11 @@ import (
 type Load struct {
 	Records     int
 	Concurrency int
-	Alone       int    // records that go one at a time
-	Far         string // the far side's address
-	Databases   []int  // the database's processes, where it has any of its own
-	Store       string // its name, for the figures
+	Rate        float64 // webhooks a second; 0: as fast as they are taken
+	Alone       int     // records that go one at a time
+	Far         string  // the far side's address
+	Databases   []int   // the database's processes, where it has any of its own
+	Store       string  // its name, for the figures
 	Limit       time.Duration
 	Seen        func(done, all int) // told how far it is; may be nil
 }
@@ -74,7 +75,14 @@ func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) 
 	where := func() string { return p.Ready.Webhook }
 	sent := make(chan error, 1)
 	go func() {
-		sent <- each(l.Records, l.Concurrency, func(i int) error { return s.deliver(ctx, where, fmt.Sprintf("%s%d", prefix, i)) })
+		sent <- each(l.Records, l.Concurrency, func(i int) error {
+			if l.Rate > 0 {
+				if err := pause(ctx, time.Until(begun.Add(time.Duration(float64(i)/l.Rate*float64(time.Second))))); err != nil {
+					return err
+				}
+			}
+			return s.deliver(ctx, where, fmt.Sprintf("%s%d", prefix, i))
+		})
 	}()
 	err := f.until(ctx, l.Records, 10*time.Millisecond, l.Seen)
 	took := time.Since(begun)
