@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,6 +26,9 @@ type benchCmd struct {
 	Far    benchFarCmd    `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
 }
 
+// errManyNodes refuses what SQLite cannot do.
+var errManyNodes = errors.New("several nodes need a store that they can share: --store postgres://…")
+
 // measured is what every measurement takes.
 type measured struct {
 	Records     int           `help:"Records to carry." default:"3000"`
@@ -46,6 +50,7 @@ type benchDealsCmd struct {
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name; north:K has an ERP of write class K."`
 	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
+	Nodes       int           `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
 	Verbose     bool          `help:"Log more." short:"v"`
 }
@@ -55,17 +60,20 @@ func (c *benchDealsCmd) Run(ctx context.Context) error {
 	if c.ServeOnly {
 		return c.serve(ctx)
 	}
+	if c.Nodes > 1 && c.Store == "sqlite" {
+		return errManyNodes
+	}
 	return withStage(ctx, c.measured, c.Data, c.Store, func(s *trial.Stage) error {
 		s.Workers = c.Workers
-		product, err := s.Product(ctx)
+		nodes, end, err := s.Products(ctx, c.Nodes)
 		if err != nil {
 			return err
 		}
 		load, shown := c.load(s), newProgress(os.Stderr, "records")
 		load.Seen = shown.reached
-		deals, err := trial.Measure(ctx, "deals", product, load)
+		deals, err := trial.Measure(ctx, "deals", nodes, load)
 		shown.end()
-		product.Kill()
+		end()
 		if err != nil || !c.BesideFloor {
 			return show1(deals, err)
 		}

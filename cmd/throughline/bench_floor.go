@@ -37,7 +37,7 @@ func measureFloor(ctx context.Context, m measured, s *trial.Stage) (trial.Figure
 	defer loop.Kill()
 	load := m.load(s)
 	load.Store, load.Databases = "none", nil
-	return trial.Measure(ctx, "floor", loop, load)
+	return trial.Measure(ctx, "floor", []*trial.Process{loop}, load)
 }
 
 // serve takes {"id":"X"} at /won, says yes, and makes the five calls from memory.

@@ -37,7 +37,7 @@ type chaosCmd struct {
 // Run carries out the trial and fails on anything that is wrong.
 func (c *chaosCmd) Run(ctx context.Context) error {
 	if c.Nodes > 1 && c.Store == "sqlite" {
-		return errors.New("several nodes need a store that they can share: --store postgres://…")
+		return errManyNodes
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,6 +19,7 @@ type Answer struct {
 	Header http.Header
 	Body   any
 	Result any // where the operation says the record or the list is
+	empty  bool // nothing came
 	vars   map[string]any
 }
 
@@ -40,7 +42,7 @@ func (k *compiler) rpcOps(r *RPC) *rpcOps {
 // Retry-After. What cannot be classified is Uncertain for a write and Unavailable for a read:
 // only the vendor's file may say that nothing has happened.
 func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.Header, body []byte, now time.Time) (*Answer, error) {
-	a := &Answer{Status: status, Header: header}
+	a := &Answer{Status: status, Header: header, empty: blank(body)}
 	decoded, parseErr := decodeBody(body)
 	shaped, err := c.shape.decode(decoded)
 	if err != nil {
@@ -71,11 +73,13 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 }
 
 func decodeBody(body []byte) (any, error) {
-	if len(strings.TrimSpace(string(body))) == 0 {
+	if blank(body) {
 		return nil, nil
 	}
 	return exact.DecodeJSON(body)
 }
+
+func blank(body []byte) bool { return len(bytes.TrimSpace(body)) == 0 }
 
 // headers are read by lower-case names with "_" for "-": header.x_quota_left.
 func headers(h http.Header) map[string]any {
@@ -106,6 +110,9 @@ func (c *Connector) failure(op *Op, a *Answer, parseErr error, now time.Time) er
 		return unreadable(op, fmt.Sprintf("it answered with a redirect (%d)", a.Status), nil)
 	case parseErr != nil:
 		return unreadable(op, "its answer is no JSON", parseErr)
+	case a.Status == http.StatusOK && a.empty && op.Write == nil && !c.logsIn(op):
+		// Who finds nothing says so, by [] or by 204. Taken for "not there", this would create a thing twice.
+		return unreadable(op, "its answer is empty", nil)
 	case op.rpc != "" && c.rpc.failed != nil:
 		if failed, err := c.rpc.failed.True(a.vars); err != nil || failed {
 			return unreadable(op, "it answered with an error that the connector does not know: "+excerpt(a.Body), err)

@@ -63,6 +63,9 @@ func (c *Connector) LoginOp() *Op {
 	return c.auth.session.login
 }
 
+// logsIn reports whether an operation is the login: what it gives may be in the header alone.
+func (c *Connector) logsIn(op *Op) bool { return c.auth.session != nil && op == c.auth.session.login }
+
 // Session is what a login's answer gave: the values that are kept, sealed, and shown with calls.
 func (c *Connector) Session(a *Answer, before map[string]any) (map[string]any, error) {
 	if c.auth.oauth != nil {

@@ -141,6 +141,7 @@ func TestAnAnswerIsJudged(t *testing.T) {
 		{"a page instead of an answer, after a read", kind.Get, 200, "", `<html>`, hub.Unavailable, 0},
 		{"a page instead of an answer, after a write", kind.Create, 200, "", `<html>`, hub.Uncertain, 0},
 		{"half an answer", kind.Get, 200, "", `{"id":`, hub.Unavailable, 0},
+		{"nothing at all, after a read", kind.Get, 200, "", ` `, hub.Unavailable, 0},
 		{"a redirect is not followed here", kind.Create, 302, "", ``, hub.Uncertain, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

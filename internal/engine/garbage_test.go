@@ -66,3 +66,25 @@ func (h *house) asked() {
 		h.Errorf("the CRM was told of a project that there is not: %v", h.far.patched)
 	}
 }
+
+// TestASearchThatIsAnsweredWithNothingFindsNothingOut: the answer to a create is lost, and the search for it
+// comes back without a body. That is not the same as an empty list: created again, it would be there twice.
+func TestASearchThatIsAnsweredWithNothingFindsNothingOut(t *testing.T) {
+	h := newHouse(t)
+	searches := 0
+	h.far.other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" && r.URL.Query().Has("externalId") {
+			if searches++; searches == 1 {
+				return // 200
+			}
+		}
+		h.far.serve(w, r)
+	})
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 2 && when == "after" })
+	h.win()
+	h.drain()
+	h.once()
+	if searches < 2 {
+		t.Errorf("%d searches, want another after the one that was answered with nothing", searches)
+	}
+}

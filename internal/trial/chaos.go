@@ -158,10 +158,13 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 
 // nothingElse goes wrong but the far side.
 func (r *chaosRun) nothingElse(ctx context.Context) error {
-	if r.Deals > 0 {
-		return r.traffic.send(ctx, r.Deals)
+	if r.Deals == 0 {
+		return pause(ctx, 5*time.Second)
 	}
-	return pause(ctx, 5*time.Second)
+	if err := r.traffic.send(ctx, r.Deals); err != nil {
+		return err
+	}
+	return r.wait(ctx, begun) // or most of them would be carried when nothing goes wrong any more
 }
 
 // kills ends a process by kill -9 at random moments under load. After every second one all comes to
@@ -273,7 +276,10 @@ func (r *chaosRun) drain(ctx context.Context) error {
 }
 
 // calm waits until all work has come to rest.
-func (r *chaosRun) calm(ctx context.Context) error {
+func (r *chaosRun) calm(ctx context.Context) error { return r.wait(ctx, rests) }
+
+// wait waits until every row of work is as it shall be.
+func (r *chaosRun) wait(ctx context.Context, as func(hub.Work) bool) error {
 	ctx, end := context.WithTimeout(ctx, r.Drain)
 	defer end()
 	s, err := store.Open(ctx, r.ledger(), time.Now)
@@ -282,7 +288,7 @@ func (r *chaosRun) calm(ctx context.Context) error {
 	}
 	defer s.Close()
 	for {
-		open, err := r.unfinished(ctx, s)
+		open, err := r.others(ctx, s, as)
 		if err != nil {
 			return err
 		}
@@ -297,9 +303,20 @@ func (r *chaosRun) calm(ctx context.Context) error {
 	}
 }
 
-// unfinished counts records that have yet to come to rest. A poll never does: it is enough that it has
-// come round again since its process died.
-func (r *chaosRun) unfinished(ctx context.Context, s *store.Store) (int, error) {
+// rests says whether a record has come to rest. A poll never does: it is enough that it has come round
+// again since its process died.
+func rests(w hub.Work) bool {
+	if w.Key == ingest.PollKey {
+		return w.Crashes == 0 && w.Attempts == 0
+	}
+	return w.State == hub.Idle || w.State == hub.Stopped
+}
+
+// begun says whether a record has been carried, if only to where something went wrong.
+func begun(w hub.Work) bool { return w.State != hub.Ready && w.State != hub.Running }
+
+// others counts the rows of work that are not as they shall be.
+func (r *chaosRun) others(ctx context.Context, s *store.Store, as func(hub.Work) bool) (int, error) {
 	open := 0
 	for _, t := range r.Tenants {
 		list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{Limit: 1 << 20})
@@ -307,11 +324,7 @@ func (r *chaosRun) unfinished(ctx context.Context, s *store.Store) (int, error) 
 			return 0, err
 		}
 		for _, w := range list {
-			rests := w.State == hub.Idle || w.State == hub.Stopped
-			if w.Key == ingest.PollKey {
-				rests = w.Crashes == 0 && w.Attempts == 0
-			}
-			if !rests {
+			if !as(w) {
 				open++
 			}
 		}

@@ -28,6 +28,7 @@ type Load struct {
 type Figures struct {
 	What        string  `json:"what"`
 	Store       string  `json:"store"`
+	Nodes       int     `json:"nodes"`
 	Records     int     `json:"records"`
 	Concurrency int     `json:"concurrency"`
 	Seconds     float64 `json:"seconds"`
@@ -46,16 +47,16 @@ type Figures struct {
 // settle is how long the far side is watched for late repeats after the last record.
 const settle = time.Second
 
-// Measure posts webhooks to a process and measures until the far side has everything.
-func Measure(ctx context.Context, what string, p *Process, l Load) (Figures, error) {
+// Measure posts webhooks to the processes in turn and measures until the far side has everything.
+func Measure(ctx context.Context, what string, nodes []*Process, l Load) (Figures, error) {
 	ctx, end := context.WithTimeout(ctx, l.Limit)
 	defer end()
 	f := newFar(l.Far)
-	out := Figures{What: what, Store: l.Store, Records: l.Records, Concurrency: l.Concurrency}
+	out := Figures{What: what, Store: l.Store, Nodes: len(nodes), Records: l.Records, Concurrency: l.Concurrency}
 	if err := f.reset(ctx); err != nil {
 		return out, err
 	}
-	alone, err := measureAlone(ctx, f, p, l.Alone)
+	alone, err := measureAlone(ctx, f, nodes[0], l.Alone)
 	if err != nil {
 		return out, fmt.Errorf("one record at a time: %w", err)
 	}
@@ -63,16 +64,16 @@ func Measure(ctx context.Context, what string, p *Process, l Load) (Figures, err
 	if err := f.reset(ctx); err != nil {
 		return out, err
 	}
-	return out, measureLoad(ctx, f, p, l, &out)
+	return out, measureLoad(ctx, f, nodes, l, &out)
 }
 
-func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) error {
+func measureLoad(ctx context.Context, f *far, nodes []*Process, l Load, out *Figures) error {
 	prefix := batch()
 	s := newSource(l.Concurrency)
-	memory := watchMemory(p.Ready.PIDs)
-	cpu, databases := cpuOf(p.Ready.PIDs), cpuOf(l.Databases)
+	pids := pidsOf(nodes)
+	memory := watchMemory(pids)
+	cpu, databases := cpuOf(pids), cpuOf(l.Databases)
 	begun := time.Now()
-	where := func() string { return p.Ready.Webhook }
 	sent := make(chan error, 1)
 	go func() {
 		sent <- each(l.Records, l.Concurrency, func(i int) error {
@@ -81,12 +82,13 @@ func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) 
 					return err
 				}
 			}
+			where := func() string { return nodes[i%len(nodes)].Ready.Webhook }
 			return s.deliver(ctx, where, fmt.Sprintf("%s%d", prefix, i))
 		})
 	}()
 	err := f.until(ctx, l.Records, 10*time.Millisecond, l.Seen)
 	took := time.Since(begun)
-	out.CPU = round((cpuOf(p.Ready.PIDs) - cpu) * 1000 / float64(l.Records))
+	out.CPU = round((cpuOf(pids) - cpu) * 1000 / float64(l.Records))
 	out.DatabaseCPU = round((cpuOf(l.Databases) - databases) * 1000 / float64(l.Records))
 	out.PeakRSS = round(memory.stop())
 	if err == nil {
@@ -103,6 +105,13 @@ func measureLoad(ctx context.Context, f *far, p *Process, l Load, out *Figures) 
 	stats, err := f.stats(ctx)
 	out.Lost, out.Repeated = l.Records-stats.Calls[farside.WriteBack].Distinct, repeated(stats)
 	return err
+}
+
+func pidsOf(nodes []*Process) (pids []int) {
+	for _, p := range nodes {
+		pids = append(pids, p.Ready.PIDs...)
+	}
+	return pids
 }
 
 // until waits until n records are written back.

@@ -106,6 +106,24 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	return Start(ctx, s.Program, env, args...)
 }
 
+// Products starts n nodes, one after the other: the first one makes the tables and the key. End kills them.
+func (s *Stage) Products(ctx context.Context, n int) (nodes []*Process, end func(), err error) {
+	end = func() {
+		for _, p := range nodes {
+			p.Kill()
+		}
+	}
+	for range n {
+		p, err := s.Product(ctx)
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		nodes = append(nodes, p)
+	}
+	return nodes, end, nil
+}
+
 // class is the write class of a tenant's ERP.
 func (s *Stage) class(tenant string) string {
 	if i := slices.Index(s.Tenants, tenant); i >= 0 && i < len(s.Classes) {
