@@ -126,6 +126,45 @@ func (n *node) passes(at string, after bool) {
 // journal is the node's journal, with a life to lose.
 type journal struct{ n *node }
 
+// Lend lets what arrives be put into the node's hands at once.
+func (j journal) Lend(h store.Hands) { j.n.journl.Lend(lent{h, j.n}) }
+
+type lent struct {
+	store.Hands
+	n *node
+}
+
+// Term is asked in the midst of a commit, by a goroutine that is the store's: only the one that answers may
+// end with the process.
+func (l lent) Term() (epoch int64) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		epoch = l.Hands.Term()
+	}()
+	<-answered
+	return epoch
+}
+
+// Begin gives each run an instant of its own. A process that has ended has no hands.
+func (l lent) Begin(list []store.Claim) {
+	for _, c := range list {
+		go func() {
+			begun := false
+			defer func() {
+				if !begun {
+					l.Hands.Drop([]store.Claim{c}, false)
+				}
+			}()
+			l.n.pause(fmt.Sprintf("begin %s %s %s", c.Tenant, c.Deployment, c.Key))
+			l.n.passes("claim", true)
+			begun = true
+			l.n.say("node %d: took %s %s %s run %s event %s", l.n.at, c.Tenant, c.Deployment, c.Key, c.Run, c.Work.Event)
+			l.Hands.Begin([]store.Claim{c})
+		}()
+	}
+}
+
 func labelOf(st store.Step) string {
 	switch {
 	case st.Finish != nil:

@@ -38,6 +38,7 @@ type Journal interface {
 	Record(ctx context.Context, st store.Step) (busy []string, err error)
 	Claim(ctx context.Context, epoch int64, n int, turn *store.Turn, runID func() hub.RunID) ([]store.Claim, error)
 	ClaimSuspect(ctx context.Context, epoch int64, runID func() hub.RunID) ([]store.Claim, error)
+	Lend(store.Hands)
 }
 
 // Options are the engine's surroundings, passed in so that the whole can run in simulated time.
@@ -66,7 +67,10 @@ type Engine struct {
 	mu      sync.Mutex
 	turn    store.Turn
 	wake    chan struct{}
-	hand    map[string]bool // the rows that this node carries, by tenant, deployment and key
+	hand    map[string]int // how often this node carries a row, by tenant, deployment and key: its next run may begin before the last one let go
+	free    chan struct{}  // its hands that carry nothing
+	lends   bool           // nothing waits in the queue: what arrives may have a free hand
+	carries sync.WaitGroup
 	gather  gather
 	known   known
 	suspect bool // rows wait to be carried alone; known to the loop that claims
@@ -76,7 +80,13 @@ type Engine struct {
 
 // New makes an engine; Run starts it.
 func New(o Options) *Engine {
-	return &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]bool{}, gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
+	e := &Engine{Options: o, wake: make(chan struct{}, 1), hand: map[string]int{}, free: make(chan struct{}, max(o.Workers, 1)),
+		gather: gather{wait: o.Gather, open: map[place]*bundle{}}}
+	for range o.Workers {
+		e.free <- struct{}{}
+	}
+	o.Journal.Lend(e)
+	return e
 }
 
 // Wake tells the engine that there may be new work. It never blocks.
@@ -102,25 +112,19 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	var hands sync.WaitGroup
-	defer hands.Wait()
-	free := make(chan struct{}, e.Workers)
-	for range e.Workers {
-		free <- struct{}{}
-	}
+	defer e.carries.Wait()
+	defer e.lend(false)
 	recovered := e.Now()
 	for ctx.Err() == nil {
-		list, err := e.more(ctx, &recovered, free)
+		list, err := e.more(ctx, &recovered)
 		if err != nil && ctx.Err() == nil {
 			e.Log.Error("the store does not do as asked; trying again", "error", err)
 			e.pause(ctx, trouble)
 		}
 		for _, w := range list {
 			e.hold(w.Work, true)
-			hands.Go(func() {
-				defer func() { e.hold(w.Work, false); free <- struct{}{}; e.Wake() }()
-				e.Carry(context.WithoutCancel(ctx), w)
-			})
+			e.carries.Add(1)
+			go e.begin(ctx, w)
 		}
 		if len(list) == 0 {
 			e.pause(ctx, idle)
@@ -129,24 +133,40 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+// begin carries a row for which a hand is held, and frees the hand.
+func (e *Engine) begin(ctx context.Context, w store.Claim) {
+	defer e.carries.Done()
+	defer e.letGo(w.Work)
+	e.Carry(context.WithoutCancel(ctx), w)
+}
+
+func (e *Engine) letGo(w hub.Work) {
+	e.hold(w, false)
+	e.free <- struct{}{}
+	e.Wake()
+}
+
 // more looks after the lease, and claims what there are free hands for.
-func (e *Engine) more(ctx context.Context, recovered *time.Time, free chan struct{}) ([]store.Claim, error) {
+func (e *Engine) more(ctx context.Context, recovered *time.Time) ([]store.Claim, error) {
 	if err := e.keep(ctx, recovered); err != nil {
+		e.lend(false)
 		return nil, err
 	}
 	if held, err := e.held(ctx); held || err != nil {
+		e.lend(false)
 		return nil, err
 	}
 	if e.suspect {
-		return e.alone(ctx, free)
+		e.lend(false)
+		return e.alone(ctx)
 	}
-	return e.claim(ctx, free)
+	return e.claim(ctx)
 }
 
 // alone claims a row that was in hand when its process died twice, once nothing else is in hand: if
 // the process dies again, it was this one. Bystanders are never parked for it.
-func (e *Engine) alone(ctx context.Context, free chan struct{}) ([]store.Claim, error) {
-	if len(free) < e.Workers {
+func (e *Engine) alone(ctx context.Context) ([]store.Claim, error) {
+	if len(e.free) < e.Workers {
 		return nil, nil
 	}
 	list, err := e.Journal.ClaimSuspect(ctx, e.term(), e.runID)
@@ -156,7 +176,7 @@ func (e *Engine) alone(ctx context.Context, free chan struct{}) ([]store.Claim, 
 	}
 	e.suspect = len(list) > 0
 	for range list {
-		<-free
+		<-e.free
 	}
 	return list, nil
 }
@@ -228,10 +248,11 @@ func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deploy
 func (e *Engine) hold(w hub.Work, held bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	h := handle(w)
 	if held {
-		e.hand[handle(w)] = true
-	} else {
-		delete(e.hand, handle(w))
+		e.hand[h]++
+	} else if e.hand[h]--; e.hand[h] == 0 {
+		delete(e.hand, h)
 	}
 }
 
@@ -255,7 +276,7 @@ func (e *Engine) tidy(ctx context.Context, epoch int64) error {
 	n, err := e.Store.GiveBack(ctx, epoch, func(w hub.Work) bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return e.hand[handle(w)]
+		return e.hand[handle(w)] > 0
 	})
 	if err != nil {
 		e.doubt()
@@ -267,25 +288,21 @@ func (e *Engine) tidy(ctx context.Context, epoch int64) error {
 	return nil
 }
 
-// claim takes as many rows as there are free hands.
-func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, error) {
+// claim takes as many rows as there are free hands. Where they are fewer than the hands, nothing waits, and
+// what arrives from now on may have a hand at once.
+func (e *Engine) claim(ctx context.Context) ([]store.Claim, error) {
 	hands := 0
-	for hands < e.Workers {
-		select {
-		case <-free:
-			hands++
-			continue
-		default:
-		}
-		break
+	for hands < e.Workers && e.reach() {
+		hands++
 	}
 	if hands == 0 {
 		return nil, nil
 	}
 	list, err := e.Claim(ctx, hands)
 	crashpoint.At("claim.taken")
+	e.lend(err == nil && len(list) < hands)
 	for range hands - len(list) {
-		free <- struct{}{}
+		e.free <- struct{}{}
 	}
 	if errors.Is(err, store.ErrFenced) {
 		return nil, e.Join(ctx)
@@ -294,6 +311,16 @@ func (e *Engine) claim(ctx context.Context, free chan struct{}) ([]store.Claim, 
 		e.doubt()
 	}
 	return list, err
+}
+
+// reach takes a free hand, if there is one.
+func (e *Engine) reach() bool {
+	select {
+	case <-e.free:
+		return true
+	default:
+		return false
+	}
 }
 
 // Claim takes up to n rows of work for this node.

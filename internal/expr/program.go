@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -39,11 +40,24 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 	if !want.Zero() && want != Dyn && !want.accepts(got) {
 		return nil, invalid("this is of type %s, but %s is wanted here", Type{got}, want)
 	}
-	p, err := e.cel.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if repeats(checked) {
+		options = append(options, cel.CostLimit(costLimit))
+	}
+	p, err := e.cel.Program(checked, options...)
 	if err != nil {
 		return nil, invalid("%v", err)
 	}
 	return &Program{source: src, program: p, result: Type{got}}, nil
+}
+
+// repeats reports whether an expression goes through a list or a map. One that does not has an end for its
+// length alone; to count what it costs would double what it costs.
+func repeats(checked *cel.Ast) (found bool) {
+	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		found = found || e.Kind() == ast.ComprehensionKind
+	}))
+	return found
 }
 
 // explain turns the checker's findings into one sentence each.

@@ -18,11 +18,13 @@ type Arrival struct {
 
 // accept stores the arrivals of a commit and puts them to work; it says of each which were new. An
 // event that joins one still waiting takes its place if it is newer (R4); the older one is superseded.
-func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
+func (s *Store) accept(ctx context.Context, t tx, batch []*entry, g *giving, under []int64) error {
 	var args [][]any
+	tenants := map[hub.TenantID]bool{}
 	for _, e := range batch {
 		for _, a := range e.arrivals() {
 			v := a.Event
+			tenants[v.Tenant] = true
 			args = append(args, []any{v.Tenant, v.ID, v.Key.Connection, v.Key.String(), v.Version, v.Payload, v.Source, flag(v.Gone), micros(v.Received)})
 		}
 	}
@@ -31,7 +33,10 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO NOTHING`
 	n, err := t.each(ctx, q, args)
-	if err != nil {
+	if err != nil || len(args) == 0 {
+		return err
+	}
+	if err := s.open(ctx, t, g, under, tenants); err != nil {
 		return err
 	}
 	for _, e := range batch {
@@ -39,7 +44,7 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
 		for _, a := range e.arrivals() {
 			e.fresh = append(e.fresh, n[0] == 1)
 			n = n[1:]
-			if err := s.enqueueAll(ctx, t, a, e.fresh[len(e.fresh)-1]); err != nil {
+			if err := s.enqueueAll(ctx, t, a, e.fresh[len(e.fresh)-1], g); err != nil {
 				return err
 			}
 		}
@@ -47,42 +52,47 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry) error {
 	return nil
 }
 
-func (s *Store) enqueueAll(ctx context.Context, t tx, a Arrival, fresh bool) error {
+func (s *Store) enqueueAll(ctx context.Context, t tx, a Arrival, fresh bool, g *giving) error {
 	if !fresh {
 		return nil
 	}
 	for _, d := range a.Deployments {
-		if err := s.enqueue(ctx, t, a, d); err != nil {
+		if err := s.enqueue(ctx, t, a, d, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// enqueue makes or changes the one row of work of a record in a deployment.
-func (s *Store) enqueue(ctx context.Context, t tx, a Arrival, d hub.DeploymentID) error {
-	key := a.Event.Key.String()
+// enqueue makes or changes the one row of work of a record in a deployment, and puts it into a free hand
+// where there is one.
+func (s *Store) enqueue(ctx context.Context, t tx, a Arrival, d hub.DeploymentID, g *giving) error {
+	w := hub.Work{Tenant: a.Event.Tenant, Deployment: d, Key: a.Event.Key.String(), State: hub.Ready, Lane: a.Lane, Due: a.Event.Received, Event: a.Event.ID, Version: a.Event.Version}
+	given := g.give(&w, a.Event)
 	const insert = `
-		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event, version)
-		VALUES (?, ?, ?, 'ready', ?, ?, ?, ?)
+		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event, version, run, epoch)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, deployment, record_key) DO NOTHING`
-	n, err := t.exec(ctx, insert, a.Event.Tenant, d, key, int(a.Lane), micros(a.Event.Received), a.Event.ID, a.Event.Version)
+	n, err := t.exec(ctx, insert, w.Tenant, d, w.Key, w.State, int(w.Lane), micros(w.Due), w.Event, w.Version, w.Run, w.Epoch)
 	if err != nil || n == 1 {
 		return err
 	}
 	r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+s.db.dialect().forUpdate,
-		a.Event.Tenant, d, key)
+		w.Tenant, d, w.Key)
 	found, err := all(r, err, scanWork)
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	w, overtaken := join(found[0], a)
+	joined, overtaken := join(found[0], a)
 	if overtaken != "" {
 		if err := s.supersede(ctx, t, a, d, overtaken); err != nil {
 			return err
 		}
 	}
-	return s.saveWork(ctx, t, w)
+	if given {
+		g.change(&joined)
+	}
+	return s.saveWork(ctx, t, joined)
 }
 
 // join lets an event in on a row of work that exists, and says which event lost its place.

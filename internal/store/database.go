@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strconv"
@@ -61,7 +62,7 @@ type dialect struct {
 // sqliteDB: one writer, many readers. WAL with synchronous=FULL: a commit is on disk when it returns.
 type sqliteDB struct {
 	writing sync.Mutex
-	writer  *prepared
+	writer  *writer
 	reader  *prepared
 	readers *sql.DB
 	closers []func() error
@@ -115,8 +116,8 @@ func (d *sqliteDB) snapshot(ctx context.Context, f func(tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	p := &prepared{db: conn, known: map[string]*sql.Stmt{}}
-	defer func() { err = errors.Join(err, p.close(), conn.Close()) }()
+	p := newWriter(conn)
+	defer func() { err = errors.Join(err, p.close()) }()
 	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
 		return err
 	}
@@ -175,31 +176,87 @@ func (p *prepared) query(ctx context.Context, q string, args ...any) (rows, erro
 	return sqlRows{r}, nil
 }
 
-func (p *prepared) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	st, err := p.statement(ctx, q)
-	if err != nil {
-		return 0, err
+func (p *prepared) close() error {
+	var errs []error
+	for _, st := range p.known {
+		errs = append(errs, st.Close())
 	}
-	r, err := st.ExecContext(ctx, args...)
+	return errors.Join(errs...)
+}
+
+// writer is the connection that changes a SQLite file. What it runs over and over it hands to the driver
+// itself: database/sql would add a fifth to each row.
+type writer struct {
+	prepared
+	conn   *sql.Conn
+	direct map[string]driver.Stmt
+	args   []driver.NamedValue
+}
+
+func newWriter(conn *sql.Conn) *writer {
+	return &writer{prepared: prepared{db: conn, known: map[string]*sql.Stmt{}}, conn: conn, direct: map[string]driver.Stmt{}}
+}
+
+func (w *writer) exec(ctx context.Context, q string, args ...any) (n int64, err error) {
+	err = w.conn.Raw(func(c any) error {
+		n, err = w.run(ctx, c, q, args)
+		return err
+	})
+	return n, err
+}
+
+func (w *writer) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	counts := make([]int64, len(args))
+	err := w.conn.Raw(func(c any) (err error) {
+		for i, a := range args {
+			if counts[i], err = w.run(ctx, c, q, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return counts, err
+}
+
+func (w *writer) run(ctx context.Context, conn any, q string, args []any) (int64, error) {
+	st := w.direct[q]
+	if st == nil {
+		var err error
+		if st, err = conn.(driver.ConnPrepareContext).PrepareContext(ctx, q); err != nil {
+			return 0, err
+		}
+		w.direct[q] = st
+	}
+	w.args = w.args[:0]
+	for i, a := range args {
+		v, err := plain(a)
+		if err != nil {
+			return 0, err
+		}
+		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	r, err := st.(driver.StmtExecContext).ExecContext(ctx, w.args)
 	if err != nil {
 		return 0, err
 	}
 	return r.RowsAffected()
 }
 
-func (p *prepared) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
-	counts := make([]int64, len(args))
-	for i, a := range args {
-		n, err := p.exec(ctx, q, a...)
-		if err != nil {
-			return nil, err
-		}
-		counts[i] = n
+// plain is a value as drivers take it.
+func plain(v any) (driver.Value, error) {
+	switch v := v.(type) {
+	case string, int64, []byte, nil:
+		return v, nil
+	case int:
+		return int64(v), nil
 	}
-	return counts, nil
+	return driver.DefaultParameterConverter.ConvertValue(v)
 }
 
-func (p *prepared) fill(ctx context.Context, t table, next func() ([]any, error)) error {
+func (w *writer) fill(ctx context.Context, t table, next func() ([]any, error)) error {
 	names := t.names()
 	q := "INSERT INTO " + t.Name + " (" + strings.Join(names, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(names)-1) + ")"
 	for {
@@ -207,18 +264,19 @@ func (p *prepared) fill(ctx context.Context, t table, next func() ([]any, error)
 		if err != nil || row == nil {
 			return err
 		}
-		if _, err := p.exec(ctx, q, row...); err != nil {
+		if _, err := w.exec(ctx, q, row...); err != nil {
 			return err
 		}
 	}
 }
 
-func (p *prepared) close() error {
-	var errs []error
-	for _, st := range p.known {
+// close closes what nobody else would: left open, statements keep the database from being folded into its one file.
+func (w *writer) close() error {
+	errs := []error{w.prepared.close()}
+	for _, st := range w.direct {
 		errs = append(errs, st.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, w.conn.Close())...)
 }
 
 // postgresDB is a pool of pgx connections.

@@ -16,6 +16,7 @@ type Journal struct {
 	store *Store
 	limit int           // entries per transaction
 	pace  time.Duration // between the beginnings of commits
+	hands Hands         // of the node; nil: it carries nothing
 
 	mu      sync.Mutex
 	waiting []*entry
@@ -40,6 +41,9 @@ type entry struct {
 func (s *Store) Journal() *Journal {
 	return &Journal{store: s, limit: 1024, pace: 4 * time.Millisecond, full: make(chan struct{}, 1)}
 }
+
+// Lend lets what arrives be put into a node's hands at once (see Hands). It is called before the journal is used.
+func (j *Journal) Lend(h Hands) { j.hands = h }
 
 // Accept stores arrivals durably (R1) and says which of them were new.
 func (j *Journal) Accept(ctx context.Context, list ...Arrival) (fresh []bool, err error) {
@@ -157,10 +161,12 @@ func (j *Journal) write(batch []*entry) {
 // all the same.
 func (j *Journal) together(batch []*entry) (unheard bool, err error) {
 	ctx := context.WithoutCancel(batch[0].ctx) // a caller who leaves must not undo the others
+	given := &giving{hands: j.hands}
 	err = j.store.db.change(ctx, func(t tx) error {
-		err := j.store.record(ctx, t, batch)
+		err := j.store.record(ctx, t, batch, given)
 		unheard = err == nil
 		return err
 	})
+	given.end(unheard, err)
 	return unheard, err
 }

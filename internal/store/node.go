@@ -104,9 +104,8 @@ func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {
 		return err
 	}
 	for _, epoch := range epochs {
-		r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
-		list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
-		if err == nil && len(list) == 0 {
+		holds, err := s.holds(ctx, t, epoch, now)
+		if err == nil && !holds {
 			err = ErrFenced
 		}
 		if err != nil {
@@ -114,6 +113,21 @@ func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {
 		}
 	}
 	return nil
+}
+
+// leased reports whether a node's lease holds until the end of the transaction.
+func (s *Store) leased(ctx context.Context, t tx, epoch int64) (bool, error) {
+	now, err := s.clock(ctx, t)
+	if err != nil {
+		return false, err
+	}
+	return s.holds(ctx, t, epoch, now)
+}
+
+func (s *Store) holds(ctx context.Context, t tx, epoch, now int64) (bool, error) {
+	r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
+	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+	return len(list) > 0, err
 }
 
 // Recover ends leases that have run out and hands their work back. Sole says that no other process

@@ -54,7 +54,11 @@ func (s *Store) withoutPaused(ctx context.Context, t tx, c *claim) error {
 	if len(c.got) == 0 {
 		return nil
 	}
-	paused, err := pausedFlows(ctx, t, c.got)
+	tenants := map[hub.TenantID]bool{}
+	for _, w := range c.got {
+		tenants[w.Tenant] = true
+	}
+	paused, err := pausedFlows(ctx, t, tenants)
 	if err != nil || len(paused) == 0 {
 		return err
 	}
@@ -76,12 +80,10 @@ type flowKey struct {
 	id     hub.DeploymentID
 }
 
-func pausedFlows(ctx context.Context, t tx, list []Claim) (map[flowKey]bool, error) {
-	var tenants []any
-	for _, w := range list {
-		if !slices.Contains(tenants, any(w.Tenant)) {
-			tenants = append(tenants, w.Tenant)
-		}
+func pausedFlows(ctx context.Context, t tx, of map[hub.TenantID]bool) (map[flowKey]bool, error) {
+	tenants := make([]any, 0, len(of))
+	for id := range of {
+		tenants = append(tenants, id)
 	}
 	q := `
 		SELECT tenant, id FROM deployment d WHERE state = 'paused' AND tenant IN (?` + strings.Repeat(", ?", len(tenants)-1) + `)

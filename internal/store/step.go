@@ -146,8 +146,9 @@ type Exception struct {
 // record applies all steps and arrivals of a commit, each kind of row at once. Busy names for each
 // step the intents that could not be opened because another write on the same record is under way,
 // or because the record has come to be meanwhile: they must not be sent.
-func (s *Store) record(ctx context.Context, t tx, batch []*entry) error {
-	if err := s.fence(ctx, t, epochs(batch)...); err != nil {
+func (s *Store) record(ctx context.Context, t tx, batch []*entry, g *giving) error {
+	under := epochs(batch)
+	if err := s.fence(ctx, t, under...); err != nil {
 		return err
 	}
 	steps := make([]*Step, 0, len(batch))
@@ -173,7 +174,7 @@ func (s *Store) record(ctx context.Context, t tx, batch []*entry) error {
 	if err := sums.save(ctx); err != nil {
 		return err
 	}
-	if err := s.accept(ctx, t, batch); err != nil {
+	if err := s.accept(ctx, t, batch, g, under); err != nil {
 		return err
 	}
 	if err := s.finish(ctx, t, steps); err != nil {

@@ -100,10 +100,9 @@ func openSQLite(ctx context.Context, path, synchronous string) (database, error)
 	}
 	readers.SetMaxOpenConns(4)
 	readers.SetMaxIdleConns(4)
-	statements := &prepared{db: writer, known: map[string]*sql.Stmt{}}
-	return &sqliteDB{writer: statements, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}}, readers: readers,
-		// Statements of one connection are closed by nobody else; left open they would keep the database from being folded into its one file.
-		closers: []func() error{readers.Close, statements.close, writer.Close, writers.Close}}, nil
+	w := newWriter(writer)
+	return &sqliteDB{writer: w, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}}, readers: readers,
+		closers: []func() error{readers.Close, w.close, writers.Close}}, nil
 }
 
 func openPostgres(ctx context.Context, url string) (database, error) {
