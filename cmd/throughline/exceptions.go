@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -212,7 +213,7 @@ func (c *resolveCmd) told(r api.Resolved, end string) error {
 	for _, s := range r.Does {
 		fmt.Println(s)
 	}
-	fmt.Printf("%d records, %s hours, %s. %s\n", r.Count, worked(r.Seconds), money(r.Amounts), end)
+	fmt.Printf("%s, %s hours, %s. %s\n", records(r.Count), worked(r.Seconds), money(r.Amounts), end)
 	return nil
 }
 
@@ -247,11 +248,33 @@ func (c *editsCmd) Run(ctx context.Context) error {
 func changes(fields map[string]any) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		v := fields[name]
-		if ref, ok := v.(map[string]any); ok && ref["key"] != nil {
-			v = ref["key"]
-		}
-		out = append(out, fmt.Sprintf("%s=%v", name, v))
+		out = append(out, name+"="+changedTo(fields[name]))
 	}
 	return strings.Join(out, " ")
+}
+
+// changedTo is a field of an edit as a person would have written it.
+func changedTo(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "(taken away)"
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case map[string]any:
+		if v["key"] != nil {
+			return fmt.Sprint(v["key"])
+		}
+		if v["amount"] != nil && v["currency"] != nil {
+			return fmt.Sprintf("%v %v", v["amount"], v["currency"])
+		}
+	}
+	return fmt.Sprint(v)
+}
+
+// records says how many in words.
+func records(n int64) string {
+	if n == 1 {
+		return "One record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
