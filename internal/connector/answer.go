@@ -18,7 +18,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   any
-	Result any // where the operation says the record or the list is
+	Result any  // where the operation says the record or the list is
 	empty  bool // nothing came
 	vars   map[string]any
 }
