@@ -150,6 +150,9 @@ func (c *Config) open(ctx context.Context, key []byte) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w := s.Walls(); w != "" {
+		c.Log.Warn("row-level security", "detail", w)
+	}
 	s.KeepMark(filepath.Join(c.Data, "ledger.mark"))
 	if err := s.SealedBy(ctx, secret.Fingerprint(key)); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -387,7 +387,7 @@ func (e *Engine) leased(epoch int64) error {
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
 // be recorded because the lease is gone is left to the node that took over.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
-	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Tenant(w.Tenant), started: e.Now(), resumed: w.Again}
+	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
 	e.shares.told(w.Tenant, w.Deployment, r.reached.Load(), r.waits)
 	e.shares.took(e.Now().Sub(r.started), time.Duration(r.called.Load()))

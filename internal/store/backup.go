@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"throughline/internal/hub"
@@ -56,6 +57,8 @@ func (t table) names() []string {
 	}
 	return list
 }
+
+func (t table) ofTenants() bool { return slices.Contains(t.names(), "tenant") }
 
 // tables are all of ours, in order of their names.
 func tables(ctx context.Context, t tx, d dialect) ([]table, error) {

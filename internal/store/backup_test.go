@@ -21,7 +21,7 @@ var seal = store.Sealer{Key: []byte("a key made of the master key"), Fingerprint
 func places(t *testing.T) map[string]func() string {
 	all := map[string]func() string{"SQLite": func() string { return filepath.Join(t.TempDir(), "ledger.db") }}
 	if url := os.Getenv("TEST_POSTGRES_URL"); url != "" {
-		all["PostgreSQL"] = func() string { return freshSchema(t, url) }
+		all["PostgreSQL"] = func() string { return store.FreshSchema(t, url) }
 	}
 	return all
 }

@@ -54,7 +54,7 @@ type Setup struct {
 
 // Apply makes the change in one transaction.
 func (s *Store) Apply(ctx context.Context, c Setup) error {
-	return s.db.change(ctx, func(t tx) error {
+	return s.Tenant(c.Customer.ID).db.change(ctx, func(t tx) error {
 		const customer = `
 			INSERT INTO tenant (tenant, name, zone, currency, created_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (tenant) DO UPDATE SET name = excluded.name, zone = excluded.zone, currency = excluded.currency`
@@ -151,7 +151,9 @@ func (t *Tenant) Connection(ctx context.Context, id hub.ConnectionID) (*Connecti
 // is at it no other node is: a refresh token that is shown twice may cost the whole consent. Where
 // another node has renewed the session since version stale, f is not asked and that one is answered.
 func (t *Tenant) RenewSession(ctx context.Context, id hub.ConnectionID, stale int64, f func(session []byte) ([]byte, error)) (session []byte, version int64, err error) {
-	pg, shared := t.db.(*postgresDB)
+	pg, shared := t.db.(interface {
+		within(ctx context.Context, limit time.Duration, f func(tx) error) error
+	})
 	if !shared { // one process: its own lock is enough, and a call must not hold up the only writer
 		return t.renew(ctx, t.db, id, stale, f)
 	}

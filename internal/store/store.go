@@ -126,7 +126,12 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &postgresDB{pool: pool}, nil
+	w, err := raise(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &postgresDB{pool: pool, wall: w}, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {

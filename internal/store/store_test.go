@@ -2,16 +2,12 @@ package store_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"throughline/internal/store"
 	"throughline/internal/store/storetest"
@@ -44,34 +40,21 @@ func TestPostgres(t *testing.T) {
 		t.Skip("TEST_POSTGRES_URL is not set: the PostgreSQL half of the suite does not run (make test sets it)")
 	}
 	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.Store {
-		return open(t, freshSchema(t, url), now)
+		return open(t, store.FreshSchema(t, url), now)
 	})
 }
 
-func freshSchema(t *testing.T, url string) string {
-	t.Helper()
-	ctx := context.Background()
-	db, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
+// TestPostgresOfAPlainOwner runs as a login that owns its database and may do nothing else: even it stands before
+// the wall.
+func TestPostgresOfAPlainOwner(t *testing.T) {
+	url := os.Getenv("TEST_POSTGRES_URL")
+	if url == "" {
+		t.Skip("TEST_POSTGRES_URL is not set: the PostgreSQL half of the suite does not run (make test sets it)")
 	}
-	name := fmt.Sprintf("t%d", time.Now().UnixNano())
-	if _, err := db.Exec(ctx, "CREATE SCHEMA "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec(ctx, "DROP SCHEMA "+name+" CASCADE"); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(ctx); err != nil {
-			t.Error(err)
-		}
+	url = store.OwnDatabase(t, url, "")
+	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.Store {
+		return open(t, store.FreshSchema(t, url), now)
 	})
-	sep := "?"
-	if strings.Contains(url, "?") {
-		sep = "&"
-	}
-	return url + sep + "search_path=" + name
 }
 
 // TestOneNodeLogsInAtATime: a refresh token that two nodes show at once may cost the whole consent (F6).
@@ -80,7 +63,7 @@ func TestOneNodeLogsInAtATime(t *testing.T) {
 	if url == "" {
 		t.Skip("TEST_POSTGRES_URL is not set: nodes that share a store are not tested (make test sets it)")
 	}
-	url = freshSchema(t, url)
+	url = store.FreshSchema(t, url)
 	ctx := t.Context()
 	nodes := []*store.Store{open(t, url, time.Now), open(t, url, time.Now)}
 	err := nodes[0].Apply(ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T"},
