@@ -226,20 +226,10 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	epoch, left := e.epoch, e.expires.Sub(now)
 	e.mu.Unlock()
 	if left < 2*e.Lease/3 {
-		err := e.Store.Renew(ctx, epoch, e.Lease)
-		if errors.Is(err, store.ErrFenced) {
-			e.Log.Warn("lost the lease; joining anew")
-			return e.Join(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("renew the lease: %w", err)
-		}
-		e.mu.Lock()
-		e.expires = now.Add(e.Lease)
-		e.mu.Unlock()
-		if err := e.sync(ctx); err != nil {
+		if err := e.renew(ctx, epoch); err != nil {
 			return err
 		}
+		epoch = e.term() // another one, where it had to join anew
 	}
 	if err := e.Store.Learn(ctx); err != nil {
 		return fmt.Errorf("let the store learn its size: %w", err)
@@ -257,6 +247,26 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	suspect, err := e.Store.Suspects(ctx)
 	e.suspect = e.suspect || suspect
 	return errors.Join(err, e.look(ctx))
+}
+
+// renew prolongs the lease. The clock is set first, so that here it ends when it does in the store.
+func (e *Engine) renew(ctx context.Context, epoch int64) error {
+	if err := e.sync(ctx); err != nil {
+		return err
+	}
+	before := e.Now()
+	err := e.Store.Renew(ctx, epoch, e.Lease)
+	if errors.Is(err, store.ErrFenced) {
+		e.Log.Warn("lost the lease; joining anew")
+		return e.Join(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	e.mu.Lock()
+	e.expires = before.Add(e.Lease)
+	e.mu.Unlock()
+	return nil
 }
 
 func handle(w hub.Work) string { return string(w.Tenant) + "/" + string(w.Deployment) + "/" + w.Key }

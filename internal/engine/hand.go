@@ -9,7 +9,8 @@ import (
 )
 
 // The engine lends its free hands to the journal (store.Hands) while nothing waits in the queue. As soon as
-// one is asked for that is not free, or not for this tenant, rows wait again, and hands are given by claims only, in their order.
+// one is asked for that is not free, or not for this tenant, rows wait again, and hands are given by claims
+// only, in their order.
 
 func (e *Engine) lend(may bool) {
 	e.mu.Lock()

@@ -126,12 +126,22 @@ func TestHostileExpressionsStop(t *testing.T) {
 	for i := range list {
 		list[i] = int64(i)
 	}
-	p, err := env(t).Compile(`x.map(a, x.map(b, x.map(c, a*b*c)))`, expr.Dyn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = p.Eval(map[string]any{"x": list}); err == nil || !strings.Contains(err.Error(), "too costly") {
-		t.Errorf("got %v, want it stopped", err)
+	text := strings.Repeat("a", 2<<20)
+	for _, c := range []struct {
+		src string
+		x   any
+	}{
+		{`x.map(a, x.map(b, x.map(c, a*b*c)))`, list},
+		{`x.matches("(a*)*b") || x.matches("(a|aa)*c")`, text},
+		{`true ? x.contains(x) : false`, text},
+	} {
+		p, err := env(t).Compile(c.src, expr.Dyn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = p.Eval(map[string]any{"x": c.x}); err == nil || !strings.Contains(err.Error(), "too costly") {
+			t.Errorf("%s: got %v, want it stopped", c.src, err)
+		}
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -41,7 +43,7 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 		return nil, invalid("this is of type %s, but %s is wanted here", Type{got}, want)
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if repeats(checked) {
+	if !bounded(checked) {
 		options = append(options, cel.CostLimit(costLimit))
 	}
 	p, err := e.cel.Program(checked, options...)
@@ -51,13 +53,31 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 	return &Program{source: src, program: p, result: Type{got}}, nil
 }
 
-// repeats reports whether an expression goes through a list or a map. One that does not has an end for its
-// length alone; to count what it costs would double what it costs.
-func repeats(checked *cel.Ast) (found bool) {
+// bounded reports whether an expression only looks up and chooses, so that it can cost no more than its own
+// length, however large the values are. To count what such a one costs would double what it costs.
+func bounded(checked *cel.Ast) bool {
+	ok := true
 	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		found = found || e.Kind() == ast.ComprehensionKind
+		switch e.Kind() {
+		case ast.ComprehensionKind:
+			ok = false
+		case ast.CallKind:
+			ok = ok && chooses(e.AsCall())
+		}
 	}))
-	return found
+	return ok
+}
+
+// chooses reports whether a call answers one of its arguments or a part of it, or compares with a word: texts
+// of another length are told apart at once.
+func chooses(c ast.CallExpr) bool {
+	switch c.FunctionName() {
+	case operators.Conditional, operators.Index, operators.OptIndex, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot:
+		return true
+	case operators.Equals, operators.NotEquals:
+		return slices.ContainsFunc(c.Args(), func(e ast.Expr) bool { return e.Kind() == ast.LiteralKind })
+	}
+	return false
 }
 
 // explain turns the checker's findings into one sentence each.

@@ -103,8 +103,8 @@ func (c *Client) call(ctx context.Context, conn *Connection, op *connector.Op, v
 	if e := hub.AsError(err); e != nil && e.Kind == hub.Throttled {
 		told = errors.Join(told, c.hold(ctx, conn, op.Class, max(e.After, time.Second)))
 	}
-	if told != nil && err != nil {
-		err = errors.Join(err, told) // the other nodes find out by themselves
+	if told != nil && err != nil { // what went well stays so; the other nodes find out by themselves
+		err = errors.Join(err, told)
 	}
 	return answer, err
 }
