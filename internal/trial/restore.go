@@ -38,26 +38,25 @@ func (r *chaosRun) restored(ctx context.Context) error {
 	return err
 }
 
-// lose backs up under load and goes on until all that came since would be lost.
+// lose backs up under load, and then has deals carried that the backup does not know of.
 func (r *chaosRun) lose(ctx context.Context, file string) error {
-	if err := r.traffic.send(ctx, 30); err != nil {
-		return err
-	}
-	sent := make(chan error, 1)
-	go func() { sent <- r.traffic.send(ctx, r.Restore) }()
+	end := r.traffic.begin(ctx)
 	if err := pause(ctx, 200*time.Millisecond); err != nil {
+		return errors.Join(err, end())
+	}
+	said, err := Call(ctx, r.Program, append([]string{"backup", file}, r.Place()...)...)
+	if err := errors.Join(err, end()); err != nil {
 		return err
 	}
+	r.say("backed up: %s", said)
 	before, err := r.changes(ctx)
 	if err != nil {
 		return err
 	}
-	said, err := Call(ctx, r.Program, append([]string{"backup", file}, r.Place()...)...)
-	if err != nil {
-		return errors.Join(err, <-sent)
+	if err := r.traffic.send(ctx, r.Restore); err != nil {
+		return err
 	}
-	r.say("backed up: %s", said)
-	if err := <-sent; err != nil {
+	if err := r.calm(ctx); err != nil {
 		return err
 	}
 	after, err := r.changes(ctx)
