@@ -82,8 +82,12 @@ func (e *entry) arrivals() []Arrival {
 	return e.arrival
 }
 
-// commit adds an entry and, unless somebody is at it, commits in turns until nothing waits: the
-// goroutine that finds the journal free serves the others.
+// promises reports whether somebody outside goes by the entry as soon as its caller does.
+func (e *entry) promises() bool {
+	return len(e.arrivals()) > 0 || e.step != nil && len(e.step.Open) > 0
+}
+
+// commit adds an entry and waits until it is recorded.
 func (j *Journal) commit(e *entry) {
 	j.mu.Lock()
 	j.waiting = append(j.waiting, e)
@@ -93,13 +97,16 @@ func (j *Journal) commit(e *entry) {
 		default:
 		}
 	}
-	if j.busy {
-		j.mu.Unlock()
-		<-e.done
-		return
+	if !j.busy {
+		j.busy = true
+		go j.serve()
 	}
-	j.busy = true
 	j.mu.Unlock()
+	<-e.done
+}
+
+// serve commits in turns until nothing waits.
+func (j *Journal) serve() {
 	for j.turn() {
 	}
 }
@@ -133,40 +140,67 @@ func (j *Journal) turn() bool {
 	j.mu.Unlock()
 	j.begun = time.Now()
 	j.write(batch)
-	for _, e := range batch {
-		close(e.done)
-	}
 	return true
 }
 
-// write commits a batch. If one of its entries cannot be recorded, each is tried alone, so that it
-// fails alone. Where nobody knows whether the batch was committed, repeating is right for all but
+// write commits a batch and tells who waits. If one of its entries cannot be recorded, each is tried alone, so that
+// it fails alone. Where nobody knows whether the batch was committed, repeating is right for all but
 // claims: rows that a claim was given are in the node's hand then, and a second one gives others. Who
 // claims hears that it failed, and gives back what it does not know of (GiveBack).
 func (j *Journal) write(batch []*entry) {
-	unheard, err := j.together(batch)
+	settle, unheard, err := j.together(batch)
 	if err == nil {
+		tell(batch, settle)
 		return
 	}
 	for _, e := range batch {
 		if len(batch) == 1 || unheard && e.claim != nil {
 			e.err = err
+			close(e.done)
 			continue
 		}
-		_, e.err = j.together([]*entry{e})
+		one := []*entry{e}
+		if settle, _, e.err = j.together(one); e.err != nil {
+			settle = nil
+		}
+		tell(one, settle)
 	}
+}
+
+// tell lets the callers of a commit go on. Who promises something to the outside waits until the commit is on the
+// disk: who acknowledges what arrived, and who sends what was intended. All else is only ordered: should the
+// machine die before, it has not happened yet, as a moment earlier.
+func tell(batch []*entry, settle func() error) {
+	var wait []*entry
+	for _, e := range batch {
+		if settle != nil && e.promises() {
+			wait = append(wait, e)
+			continue
+		}
+		close(e.done)
+	}
+	if settle == nil {
+		return
+	}
+	go func() {
+		err := settle()
+		for _, e := range wait {
+			e.err = err
+			close(e.done)
+		}
+	}()
 }
 
 // together commits a batch; unheard says that it failed in the commit itself, which may have been made
 // all the same.
-func (j *Journal) together(batch []*entry) (unheard bool, err error) {
+func (j *Journal) together(batch []*entry) (settle func() error, unheard bool, err error) {
 	ctx := context.WithoutCancel(batch[0].ctx) // a caller who leaves must not undo the others
 	given := &giving{hands: j.hands}
-	err = j.store.db.change(ctx, func(t tx) error {
+	settle, err = j.store.db.commit(ctx, func(t tx) error {
 		err := j.store.record(ctx, t, batch, given)
 		unheard = err == nil
 		return err
 	})
 	given.end(unheard, err)
-	return unheard, err
+	return settle, unheard, err
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
@@ -39,7 +38,7 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 	if isPostgres(url) {
 		db, err = openPostgres(ctx, url)
 	} else {
-		db, err = openSQLite(ctx, url, "FULL")
+		db, err = openSQLite(ctx, url, true)
 	}
 	return opened(ctx, db, err, now)
 }
@@ -47,7 +46,7 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 // OpenUnsynced opens a SQLite file whose commits are not on disk when they return: for simulations,
 // in which a crash ends the process and never the machine.
 func OpenUnsynced(ctx context.Context, path string, now func() time.Time) (*Store, error) {
-	db, err := openSQLite(ctx, path, "OFF")
+	db, err := openSQLite(ctx, path, false)
 	return opened(ctx, db, err, now)
 }
 
@@ -79,31 +78,6 @@ func (s *Store) Learn(ctx context.Context) error {
 
 // Close waits for what is being written and closes.
 func (s *Store) Close() error { return s.db.close() }
-
-func openSQLite(ctx context.Context, path, synchronous string) (database, error) {
-	const pragmas = "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous"
-	url := "file:" + path + pragmas + "(" + synchronous + ")"
-	writers, err := sql.Open("sqlite", url)
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, writers, goose.DialectSQLite3); err != nil {
-		return nil, err
-	}
-	writer, err := writers.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	readers, err := sql.Open("sqlite", url)
-	if err != nil {
-		return nil, err
-	}
-	readers.SetMaxOpenConns(4)
-	readers.SetMaxIdleConns(4)
-	w := newWriter(writer)
-	return &sqliteDB{writer: w, reader: &prepared{db: readers, known: map[string]*sql.Stmt{}}, readers: readers,
-		closers: []func() error{readers.Close, w.close, writers.Close}}, nil
-}
 
 func openPostgres(ctx context.Context, url string) (database, error) {
 	cfg, err := pgxpool.ParseConfig(url)

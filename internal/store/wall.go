@@ -27,9 +27,6 @@ type scope interface {
 	dialect() dialect
 }
 
-// of is the whole file: on SQLite there is no second wall, and no other process.
-func (d *sqliteDB) of(hub.TenantID) scope { return d }
-
 func (d *postgresDB) of(id hub.TenantID) scope { return &walledDB{d, id} }
 
 // walledDB is PostgreSQL within a tenant's wall. A read tells who asks in its own round trip, a change in one more.
