@@ -9,9 +9,9 @@ import (
 )
 
 // Journal commits what many goroutines record at the same moment in one transaction, so that one
-// sync to disk serves them all. While one commit is under way the next ones gather behind it, and
-// under load commits begin no closer than a pace: what costs is the commit, not the entry. Who comes
-// alone never waits for it.
+// sync to disk serves them all. While one commit is under way the next ones gather behind it, and after
+// one that served many the next begins no sooner than a pace: what costs is the commit, not the entry. Who comes
+// alone, or with few, never waits for it.
 type Journal struct {
 	store *Store
 	limit int           // entries per transaction
@@ -23,6 +23,7 @@ type Journal struct {
 	busy    bool
 	full    chan struct{} // told when as many wait as one transaction holds
 	begun   time.Time     // the last commit
+	served  int           // entries of it
 }
 
 // entry is what one caller wants recorded: a step, arrivals, or a claim.
@@ -37,9 +38,14 @@ type entry struct {
 	done    chan struct{}
 }
 
+const (
+	pace = 8 * time.Millisecond
+	many = 8 // entries of a commit that says that there is load
+)
+
 // Journal makes a journal on the store. A process has one.
 func (s *Store) Journal() *Journal {
-	return &Journal{store: s, limit: 1024, pace: 4 * time.Millisecond, full: make(chan struct{}, 1)}
+	return &Journal{store: s, limit: 1024, pace: pace, full: make(chan struct{}, 1)}
 }
 
 // Lend lets what arrives be put into a node's hands at once (see Hands). It is called before the journal is used.
@@ -114,7 +120,7 @@ func (j *Journal) serve() {
 // gather waits until the next commit may begin.
 func (j *Journal) gather() {
 	rest := j.pace - time.Since(j.begun)
-	if rest <= 0 {
+	if rest <= 0 || j.served <= many {
 		return
 	}
 	t := time.NewTimer(rest)
@@ -138,7 +144,7 @@ func (j *Journal) turn() bool {
 	batch := j.waiting[:min(len(j.waiting), j.limit)]
 	j.waiting = j.waiting[len(batch):]
 	j.mu.Unlock()
-	j.begun = time.Now()
+	j.begun, j.served = time.Now(), len(batch)
 	j.write(batch)
 	return true
 }
