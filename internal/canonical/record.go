@@ -225,28 +225,12 @@ func contains(list []string, s string) bool {
 // Encode is the record's fields as canonical JSON: keys in order, exact values as text, so that
 // equal records have equal bytes.
 func Encode(fields map[string]any) ([]byte, error) {
-	return exact.AppendJSON(nil, plain(fields))
+	return exact.AppendJSON(nil, fields)
 }
 
-// plain turns references into JSON.
-func plain(v any) any {
-	switch v := v.(type) {
-	case Ref:
-		return map[string]any{"ref": v.Type, "id": string(v.ID), "key": v.Key.String()}
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = plain(e)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = plain(e)
-		}
-		return out
-	}
-	return v
+// AppendJSON writes a reference as {"id","key","ref"}.
+func (r Ref) AppendJSON(dst []byte) ([]byte, error) {
+	return exact.AppendJSON(dst, map[string]any{"ref": r.Type, "id": string(r.ID), "key": r.Key.String()})
 }
 
 // Hash is a short digest of any encoded value: what was last written, compared before the next write.

@@ -49,10 +49,13 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 		return nil, err
 	}
 	a.Body = shaped
-	a.vars = map[string]any{"settings": vars["settings"], "body": shaped, "status": int64(status), "header": headers(header)}
-	for _, name := range []string{"x", "id", "page", "marker", "value", "fields", "record", "item", "found", "items", "parent", "from", "to"} {
-		a.vars[name] = vars[name]
+	a.vars = make(map[string]any, len(vars)+4)
+	for name, v := range vars {
+		if asked[name] {
+			a.vars[name] = v
+		}
 	}
+	a.vars["body"], a.vars["status"], a.vars["header"] = shaped, int64(status), headers(header)
 	if status >= 400 {
 		a.vars["raw"], _ = decodeBody(body) // as it came: what the shape leaves out may be what is wrong
 	}
@@ -71,6 +74,10 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 	}
 	return a, nil
 }
+
+// asked are the values of a question that may be seen beside its answer.
+var asked = map[string]bool{"settings": true, "x": true, "id": true, "page": true, "marker": true, "value": true, "fields": true, "record": true,
+	"item": true, "found": true, "items": true, "parent": true, "from": true, "to": true}
 
 func decodeBody(body []byte) (any, error) {
 	if blank(body) {

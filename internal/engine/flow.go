@@ -31,6 +31,8 @@ type Flow struct {
 	Sweep    Schedule // of looking for what is gone
 	Zone     *time.Location
 	From     time.Time // nothing before this is touched
+
+	nowhere map[string]any // how a record is known where it is not
 }
 
 // FirstOpen is the first business day on which something may still change, seen from a day; ok is false

@@ -83,7 +83,7 @@ func (w *write) items(op *connector.FollowOp) ([]any, error) {
 }
 
 func (w *write) followVars(item any) remote.Vars {
-	return remote.Vars{"id": w.res.links[w.end.Role].ExternalID, "marker": w.res.record.ID.Marker(), "fields": w.fields, "record": w.res.record.Fields,
+	return remote.Vars{"id": w.res.in(w.end).ExternalID, "marker": w.res.record.ID.Marker(), "fields": w.fields, "record": w.res.record.Fields,
 		"item": item, "settings": w.end.Conn.Settings}
 }
 
@@ -192,7 +192,7 @@ func (f *followUp) send() error {
 
 // done notes a follow-up that stands there: sent just now, or by an attempt whose answer was lost.
 func (f *followUp) done() {
-	r, link := f.run, f.res.links[f.end.Role]
+	r, link := f.run, f.res.in(f.end)
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(f.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record." + f.op.Spec.Step,

@@ -139,7 +139,7 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 	if err != nil {
 		return nil, err
 	}
-	f := &Flow{Tenant: tenant, ID: id, Revision: revision, Template: t, Schemas: l.catalog.Schemas, Roles: map[string]*End{}, Answers: map[string]any{}, Without: spec.Without}
+	f := &Flow{Tenant: tenant, ID: id, Revision: revision, Template: t, Schemas: l.catalog.Schemas, Roles: map[string]*End{}, Answers: map[string]any{}, Without: spec.Without, nowhere: nowhere(t)}
 	for role, name := range spec.Roles {
 		c, ok := conns[hub.ConnectionID(name)]
 		if !ok {

@@ -110,7 +110,7 @@ func (r *run) complete(line *store.Posting) error {
 	if err != nil {
 		return err
 	}
-	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: fields}, links: map[string]store.Link{end.Role: *link}}
+	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: fields}, links: map[string]*store.Link{end.Role: link}}
 	w := &write{run: r, end: end, m: end.Mappings[line.Type], res: res, link: link, fields: map[string]any{}}
 	return cmp.Or(w.follow(false), errDone)
 }
@@ -143,7 +143,7 @@ func (r *run) post(p *workflow.Plan) error {
 	if r.books.sending != nil {
 		n = r.books.sending.N // an earlier attempt's, with the same content
 	}
-	res := &result{links: map[string]store.Link{}, derived: true, record: canonical.Record{ID: r.lineID(n), Type: p.Record, Fields: map[string]any{}}}
+	res := &result{links: map[string]*store.Link{}, derived: true, record: canonical.Record{ID: r.lineID(n), Type: p.Record, Fields: map[string]any{}}}
 	if err := r.fill(p, res); err != nil {
 		return err
 	}
@@ -344,13 +344,13 @@ func (r *run) again(end *End, recordType string, id hub.RecordID, open *store.Wr
 	if err != nil {
 		return nil, err
 	}
-	res := &result{record: canonical.Record{ID: id, Type: recordType, Fields: map[string]any{}}, links: map[string]store.Link{}}
+	res := &result{record: canonical.Record{ID: id, Type: recordType, Fields: map[string]any{}}, links: map[string]*store.Link{}}
 	w := &write{run: r, end: end, m: m, res: res, op: m.Kind.Create, intent: *open, busy: true, fields: end.Conn.Connector.Fields(body)}
 	if w.link, err = r.tenant.Link(r.ctx, id, end.Conn.ID); err != nil {
 		return nil, err
 	}
 	if w.link != nil {
-		res.links[end.Role] = *w.link
+		res.links[end.Role] = w.link
 	}
 	if m.Kind.Delete != nil && open.Operation == m.Kind.Delete.Name {
 		w.op, w.gone = m.Kind.Delete, true

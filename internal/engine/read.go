@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"throughline/internal/canonical"
@@ -11,6 +12,7 @@ import (
 	"throughline/internal/hub"
 	"throughline/internal/remote"
 	"throughline/internal/store"
+	"throughline/internal/workflow"
 )
 
 // triggering is the record that the event is about; one that is gone, as it was last seen.
@@ -51,7 +53,7 @@ func (r *run) remembered(ref canonical.Ref) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res := &result{record: canonical.Record{ID: ref.ID, Type: ref.Type, Fields: map[string]any{}}, links: map[string]store.Link{}}
+	res := &result{record: canonical.Record{ID: ref.ID, Type: ref.Type, Fields: map[string]any{}}, links: map[string]*store.Link{}}
 	if known != nil && known.Type == ref.Type {
 		if res.record.Fields, err = r.flow.Schemas.Schema(ref.Type).Decode(known.Fields); err != nil {
 			return nil, err
@@ -64,7 +66,7 @@ func (r *run) remembered(ref canonical.Ref) (*result, error) {
 	for _, l := range links {
 		for role, end := range r.flow.Roles {
 			if end.Conn.ID == l.Connection {
-				res.links[role] = l
+				res.links[role] = &l
 			}
 		}
 	}
@@ -232,7 +234,7 @@ func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*resu
 	if err := r.identifyRefs(rec); err != nil {
 		return nil, err
 	}
-	out := &result{record: rec, links: map[string]store.Link{end.Role: *link}}
+	out := &result{record: rec, links: map[string]*store.Link{end.Role: link}}
 	return out, r.remember(out)
 }
 
@@ -297,21 +299,36 @@ func (r *run) keep(name string, res *result) {
 	r.vars[name] = res.view(r.flow)
 }
 
+// in is how the record is known in a system; with no id where it is not.
+func (res *result) in(end *End) store.Link {
+	if l := res.links[end.Role]; l != nil {
+		return *l
+	}
+	return store.Link{}
+}
+
 // view is a result as expressions see it: its fields, and how it is known in each role's system.
 func (res *result) view(f *Flow) map[string]any {
-	at := map[string]any{}
-	for role := range f.Template.File.Roles {
-		at[role] = nowhere
+	at := f.nowhere
+	if len(res.links) > 0 {
+		at = maps.Clone(f.nowhere)
+		for role, l := range res.links {
+			at[role] = map[string]any{"id": l.ExternalID, "number": l.Number, "link": l.URL}
+		}
 	}
-	for role, l := range res.links {
-		at[role] = map[string]any{"id": l.ExternalID, "number": l.Number, "link": l.URL}
-	}
-	v := map[string]any{"id": string(res.record.ID), "at": at}
+	v := make(map[string]any, len(res.record.Fields)+2)
+	v["id"], v["at"] = string(res.record.ID), at
 	for k, f := range res.record.Fields {
 		v[k] = f
 	}
 	return v
 }
 
-// nowhere is how a record is known in a system that does not know it.
-var nowhere = map[string]any{}
+// nowhere is how a record is known in each role's system where none knows it.
+func nowhere(t *workflow.Template) map[string]any {
+	at, unknown := make(map[string]any, len(t.File.Roles)), map[string]any{}
+	for role := range t.File.Roles {
+		at[role] = unknown
+	}
+	return at
+}

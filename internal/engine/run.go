@@ -54,8 +54,8 @@ type run struct {
 // result is a canonical record in a run.
 type result struct {
 	record  canonical.Record
-	links   map[string]store.Link // by role
-	derived bool                  // from the triggering record, by this template
+	links   map[string]*store.Link // by role; what they point to never changes
+	derived bool                   // from the triggering record, by this template
 }
 
 // The ends of a run that are no failure.

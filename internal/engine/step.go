@@ -100,7 +100,7 @@ func (r *run) readRef(p *workflow.Plan) error {
 		}
 		return err
 	}
-	name := fmt.Sprintf("read/%s/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.In, p.Name, ref.ID)
+	name := "read/" + string(r.work.Tenant) + "/" + string(r.work.Deployment) + "/" + p.In + "/" + p.Name + "/" + string(ref.ID)
 	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.readIn(p, ref) })
 	if err == nil {
 		r.keep(p.Read, shared.(*result).own())
@@ -146,7 +146,7 @@ func (r *run) readIn(p *workflow.Plan, ref canonical.Ref) (*result, error) {
 	for name, v := range theirs.record.Fields { // what they say goes before what we know
 		ours.record.Fields[name] = v
 	}
-	ours.links[p.In] = *link
+	ours.links[p.In] = link
 	return ours, nil
 }
 
@@ -170,7 +170,7 @@ func (r *run) readAt(end *End, p *workflow.Plan, key hub.RecordKey) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	return &result{record: rec, links: map[string]store.Link{}}, r.identifyRefs(rec)
+	return &result{record: rec, links: map[string]*store.Link{}}, r.identifyRefs(rec)
 }
 
 // find searches a role's system for the one record with a value in a field.
@@ -273,7 +273,7 @@ func (r *run) match(p *workflow.Plan) error {
 	if end == nil || res == nil {
 		return nil
 	}
-	if l, ok := res.links[end.Role]; ok && l.ExternalID != "" {
+	if l := res.links[end.Role]; l != nil && l.ExternalID != "" {
 		return nil // it was read there
 	}
 	if p.Within.D == 0 {
@@ -281,12 +281,12 @@ func (r *run) match(p *workflow.Plan) error {
 		if err != nil || link == nil {
 			return r.unsure(res, end, err)
 		}
-		return r.link(p.Match, res, end, *link)
+		return r.link(p.Match, res, end, link)
 	}
 	name := fmt.Sprintf("match/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, res.record.ID)
 	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.matched(p, res, end) })
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
-		return r.link(p.Match, res, end, *link)
+		return r.link(p.Match, res, end, link)
 	}
 	return r.unsure(res, end, err)
 }
@@ -346,15 +346,15 @@ func hasAll(rec canonical.Record, key []string) bool {
 // linked is how this run knows a record in a far side; nil where it does not.
 func (r *run) linked(end *End, id hub.RecordID) *store.Link {
 	for _, res := range r.results {
-		if l, ok := res.links[end.Role]; ok && res.record.ID == id && l.ExternalID != "" {
-			return &l
+		if l := res.links[end.Role]; l != nil && res.record.ID == id && l.ExternalID != "" {
+			return l
 		}
 	}
 	return nil
 }
 
 // link makes a known link part of the result.
-func (r *run) link(name string, res *result, end *End, l store.Link) error {
+func (r *run) link(name string, res *result, end *End, l *store.Link) error {
 	res.links[end.Role] = l
 	r.keep(name, res)
 	return nil
@@ -476,7 +476,7 @@ func (r *run) writeAll(p *workflow.Plan, name string, res *result) error {
 // compose makes the canonical record that a step writes: an earlier result with fields changed, or
 // a new one that belongs to the triggering record.
 func (r *run) compose(p *workflow.Plan, name, item string) (*result, error) {
-	res := &result{links: map[string]store.Link{}, record: canonical.Record{Type: p.Record, Fields: map[string]any{}}}
+	res := &result{links: map[string]*store.Link{}, record: canonical.Record{Type: p.Record, Fields: map[string]any{}}}
 	if earlier := r.results[name]; name != "" && earlier != nil {
 		res.links, res.derived = earlier.links, earlier.derived
 		res.record.ID = earlier.record.ID

@@ -148,7 +148,7 @@ func negative(amount string) string {
 // remove deletes the record there.
 func (r *run) remove(p *workflow.Plan, end *End, line *store.Posting, link *store.Link, x any) error {
 	m := end.Mappings[line.Type]
-	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: map[string]any{}}, links: map[string]store.Link{end.Role: *link}}
+	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: map[string]any{}}, links: map[string]*store.Link{end.Role: link}}
 	w := &write{run: r, end: end, m: m, res: res, link: link, op: m.Kind.Delete, gone: true, fields: map[string]any{}}
 	for _, first := range w.op.First {
 		if err := w.act(first); err != nil {
@@ -197,7 +197,7 @@ func (r *run) reverse(p *workflow.Plan, end *End, line *store.Posting) error {
 	if back.Fields, err = canonical.Encode(rec.Fields); err != nil {
 		return err
 	}
-	res := &result{links: map[string]store.Link{}, record: rec}
+	res := &result{links: map[string]*store.Link{}, record: rec}
 	w, err := r.prepare(p, end, res)
 	if err != nil {
 		return err

@@ -102,7 +102,7 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w := &write{run: r, end: end, m: m, res: res, link: link, op: m.Kind.Create}
 	if link != nil {
-		res.links[end.Role] = *link
+		res.links[end.Role] = link
 		w.op = m.Kind.Update // nil: it is there, and this far side lets nobody change it
 	}
 	if w.op == nil && len(m.Kind.After) == 0 {
@@ -134,8 +134,8 @@ func (r *run) linkIn(end *End, res *result) (*store.Link, error) {
 			return link, err
 		}
 	}
-	if l, ok := res.links[end.Role]; ok && l.ExternalID != "" {
-		return &l, nil
+	if l := res.links[end.Role]; l != nil && l.ExternalID != "" {
+		return l, nil
 	}
 	return nil, nil
 }
@@ -244,7 +244,7 @@ func (w *write) made(x any, id string) error {
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record.written",
 		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
 	r.writes++
-	w.res.links[w.end.Role] = link
+	w.res.links[w.end.Role] = &link
 	return nil
 }
 

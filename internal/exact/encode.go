@@ -15,8 +15,18 @@ import (
 //
 // It takes what DecodeJSON gives, the types of this package, int, int64, []string and time.Time
 // (UTC, to the microsecond). A json.Number is written as it is spelled, so 1.0 and 1 differ; make
-// it a Decimal where they must not. Everything else, floats above all, is an error.
-func AppendJSON(dst []byte, v any) ([]byte, error) { return appendValue(dst, v, 0) }
+// it a Decimal where they must not. What is an Appender writes itself. Everything else, floats above all, is an error.
+func AppendJSON(dst []byte, v any) ([]byte, error) {
+	if dst == nil {
+		dst = make([]byte, 0, 512) // most records fit
+	}
+	return appendValue(dst, v, 0)
+}
+
+// Appender is a value of another package that has a form in canonical JSON.
+type Appender interface {
+	AppendJSON(dst []byte) ([]byte, error)
+}
 
 func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
@@ -54,6 +64,8 @@ func appendQuantity(dst []byte, v any) ([]byte, error) {
 		return strconv.AppendInt(dst, int64(v), 10), nil
 	case time.Time:
 		return appendInstant(dst, v)
+	case Appender:
+		return v.AppendJSON(dst)
 	}
 	return dst, fmt.Errorf("a %T has no exact JSON", v)
 }

@@ -176,14 +176,16 @@ type PlanLimit struct {
 // Blank are the results of all steps before any is carried out: objects without fields, so that reading
 // from the result of a step that was left out gives null like any other field that is not set.
 func (t *Template) Blank() map[string]any {
-	out := map[string]any{}
+	out := make(map[string]any, 2*len(t.Steps)+len(t.File.Parameters)+4)
 	for _, p := range t.Steps {
 		if p.Record != "" {
-			out[p.Name] = map[string]any{}
+			out[p.Name] = fieldless
 		}
 	}
 	return out
 }
+
+var fieldless = map[string]any{}
 
 // LimitNamed is the step's limit of this name, or nil.
 func (p *Plan) LimitNamed(name string) *PlanLimit {
