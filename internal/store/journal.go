@@ -40,7 +40,7 @@ type entry struct {
 
 const (
 	pace = 8 * time.Millisecond
-	many = 8 // entries of a commit that says that there is load
+	many = 2 // entries of a commit that says that there is load
 )
 
 // Journal makes a journal on the store. A process has one.
