@@ -40,13 +40,54 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry, g *giving, und
 	if err := s.open(ctx, t, g, under, tenants); err != nil {
 		return err
 	}
+	var list []*queued
 	for _, e := range batch {
 		e.fresh = nil
 		for _, a := range e.arrivals() {
-			e.fresh = append(e.fresh, n[0] == 1)
-			n = n[1:]
+			fresh := n[0] == 1
+			e.fresh, n = append(e.fresh, fresh), n[1:]
 			g.came(a.Event)
-			if err := s.enqueueAll(ctx, t, a, e.fresh[len(e.fresh)-1], g); err != nil {
+			for _, d := range a.Deployments {
+				if fresh {
+					list = append(list, queue(a, d, g))
+				}
+			}
+		}
+	}
+	return s.enqueue(ctx, t, list, g)
+}
+
+// queued is the row of work that an arrival makes in a deployment, if there is none of that record yet.
+type queued struct {
+	arrival Arrival
+	work    hub.Work
+	given   bool // into a free hand
+}
+
+func queue(a Arrival, d hub.DeploymentID, g *giving) *queued {
+	w := hub.Work{Tenant: a.Event.Tenant, Deployment: d, Key: a.Event.Key.String(), State: hub.Ready, Lane: a.Lane, Due: a.Event.Received, Event: a.Event.ID, Version: a.Event.Version}
+	given := g.give(&w, a.Event)
+	return &queued{a, w, given}
+}
+
+// enqueue makes the one row of work of each record in a deployment, or lets the event in on the one that is there.
+func (s *Store) enqueue(ctx context.Context, t tx, list []*queued, g *giving) error {
+	const insert = `
+		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event, version, run, epoch)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, deployment, record_key) DO NOTHING`
+	args := make([][]any, len(list))
+	for i, q := range list {
+		w := q.work
+		args[i] = []any{w.Tenant, w.Deployment, w.Key, w.State, int(w.Lane), micros(w.Due), w.Event, w.Version, w.Run, w.Epoch}
+	}
+	n, err := t.each(ctx, insert, args)
+	if err != nil {
+		return err
+	}
+	for i, q := range list {
+		if n[i] == 0 {
+			if err := s.rejoin(ctx, t, q, g); err != nil {
 				return err
 			}
 		}
@@ -54,45 +95,23 @@ func (s *Store) accept(ctx context.Context, t tx, batch []*entry, g *giving, und
 	return nil
 }
 
-func (s *Store) enqueueAll(ctx context.Context, t tx, a Arrival, fresh bool, g *giving) error {
-	if !fresh {
-		return nil
-	}
-	for _, d := range a.Deployments {
-		if err := s.enqueue(ctx, t, a, d, g); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// enqueue makes or changes the one row of work of a record in a deployment, and puts it into a free hand
-// where there is one.
-func (s *Store) enqueue(ctx context.Context, t tx, a Arrival, d hub.DeploymentID, g *giving) error {
-	w := hub.Work{Tenant: a.Event.Tenant, Deployment: d, Key: a.Event.Key.String(), State: hub.Ready, Lane: a.Lane, Due: a.Event.Received, Event: a.Event.ID, Version: a.Event.Version}
-	given := g.give(&w, a.Event)
-	const insert = `
-		INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event, version, run, epoch)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (tenant, deployment, record_key) DO NOTHING`
-	n, err := t.exec(ctx, insert, w.Tenant, d, w.Key, w.State, int(w.Lane), micros(w.Due), w.Event, w.Version, w.Run, w.Epoch)
-	if err != nil || n == 1 {
-		return err
-	}
+// rejoin lets an event in on a row that is there.
+func (s *Store) rejoin(ctx context.Context, t tx, q *queued, g *giving) error {
+	w, a := q.work, q.arrival
 	r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+s.db.dialect().forUpdate,
-		w.Tenant, d, w.Key)
+		w.Tenant, w.Deployment, w.Key)
 	found, err := all(r, err, scanWork)
 	if err != nil || len(found) == 0 {
 		return err
 	}
 	joined, overtaken := join(found[0], a)
 	if overtaken != "" {
-		if err := s.supersede(ctx, t, a, d, overtaken); err != nil {
+		if err := s.supersede(ctx, t, a, w.Deployment, overtaken); err != nil {
 			return err
 		}
 	}
-	if given {
-		g.change(&joined)
+	if q.given {
+		g.change(w, &joined)
 	}
 	return s.saveWork(ctx, t, joined)
 }
@@ -181,6 +200,5 @@ func insertRuns(ctx context.Context, t tx, ends []*Finish) error {
 		r := f.Run
 		args[i] = []any{r.Tenant, r.ID, r.Deployment, r.Key, r.Event, r.Revision, r.Outcome, r.Code, r.Message, r.Label, r.Calls, micros(r.Accepted), micros(r.Ended)}
 	}
-	_, err := t.each(ctx, q, args)
-	return err
+	return t.put(ctx, q, args, nil)
 }

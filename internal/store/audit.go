@@ -75,11 +75,11 @@ func (s *Store) appendAudit(ctx context.Context, t tx, tenant hub.TenantID, list
 	}
 	head.text = string(text)
 	head.Hash = head.sum()
-	if _, err := t.exec(ctx, `INSERT INTO audit (tenant, seq, entries, prev, hash) VALUES (?, ?, ?, ?, ?)`, tenant, head.Seq, head.text, head.Prev, head.Hash); err != nil {
+	const block = `INSERT INTO audit (tenant, seq, entries, prev, hash) VALUES (?, ?, ?, ?, ?)`
+	if err := t.put(ctx, block, [][]any{{tenant, head.Seq, head.text, head.Prev, head.Hash}}, nil); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE audit_head SET hash = ? WHERE tenant = ?`, head.Hash, tenant)
-	return err
+	return t.put(ctx, `UPDATE audit_head SET hash = ? WHERE tenant = ?`, [][]any{{head.Hash, tenant}}, nil)
 }
 
 // VerifyAudit walks the tenant's chain, counts its entries, and names the first block that does not

@@ -193,8 +193,7 @@ func (s *Store) take(ctx context.Context, t tx, c *claim) error {
 		}
 		args[i] = []any{c.epoch, w.Run, w.Tenant, w.Deployment, w.Key}
 	}
-	_, err := t.each(ctx, q, args)
-	return err
+	return t.put(ctx, q, args, nil)
 }
 
 // NextDue is when the earliest row that waits for a time comes due; zero if none does.

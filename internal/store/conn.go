@@ -51,6 +51,14 @@ func (c *conn) each(ctx context.Context, q string, args [][]any) ([]int64, error
 	return counts, err
 }
 
+func (c *conn) put(ctx context.Context, q string, args [][]any, explain func(error) error) error {
+	_, err := c.each(ctx, q, args)
+	if err != nil && explain != nil {
+		err = explain(err)
+	}
+	return err
+}
+
 func (c *conn) run(ctx context.Context, raw any, q string, args []any) (int64, error) {
 	st, err := c.statement(ctx, raw, q)
 	if err != nil {

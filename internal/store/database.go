@@ -21,6 +21,9 @@ type tx interface {
 	// each runs one statement once per row of arguments and returns the rows affected by each: a
 	// prepared statement in a loop on SQLite, one round trip on PostgreSQL.
 	each(ctx context.Context, sql string, args [][]any) ([]int64, error)
+	// put is each for who does not ask what it did: on PostgreSQL it leaves with the next question, or with the
+	// commit, and so does its error. Explain tells what an error means; nil: what it says.
+	put(ctx context.Context, sql string, args [][]any, explain func(error) error) error
 }
 
 // database is one of the two far below: what must differ between them stands here and in dialect.
@@ -50,6 +53,7 @@ type dialect struct {
 	skipLocked string // appended to a SELECT that hands out work
 	forUpdate  string // appended to a SELECT whose rows are changed next
 	forShare   string
+	now        string // the time that leases go by, in microseconds; empty: the process's own
 }
 
 // all reads every row of a result with scan.

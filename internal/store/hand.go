@@ -80,14 +80,14 @@ func (g *giving) give(w *hub.Work, e hub.Event) bool {
 	return true
 }
 
-// change puts another form of the row that was given last in its place: the row was there already. One that
+// change puts another form of a row that was given in its place: it was there already. One that
 // runs, or that stays with an older event, needs no hand.
-func (g *giving) change(w *hub.Work) {
-	last := len(g.list) - 1
-	given := &g.list[last]
+func (g *giving) change(was hub.Work, w *hub.Work) {
+	at := slices.IndexFunc(g.list, func(c Claim) bool { return c.Work.Run == was.Run })
+	given := &g.list[at]
 	if w.State != hub.Ready || w.Event != given.Work.Event {
-		g.hands.Drop(g.list[last:], false)
-		g.list = g.list[:last]
+		g.hands.Drop([]Claim{*given}, false)
+		g.list = slices.Delete(g.list, at, at+1)
 		return
 	}
 	w.State, w.Epoch, w.Run = hub.Running, given.Epoch, g.hands.RunID() // later than that of a run which was superseded

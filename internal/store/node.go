@@ -16,10 +16,11 @@ var ErrFenced = &hub.Error{Kind: hub.Conflict, Code: "store.fenced", Message: "T
 
 // clock is the time that leases go by: the database's own where several nodes share one.
 func (s *Store) clock(ctx context.Context, t tx) (int64, error) {
-	if _, embedded := s.db.(*sqliteDB); embedded {
+	its := s.db.dialect().now
+	if its == "" {
 		return micros(s.now()), nil
 	}
-	r, err := t.query(ctx, `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`)
+	r, err := t.query(ctx, `SELECT `+its)
 	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
 	if err != nil || len(list) == 0 {
 		return 0, fmt.Errorf("read the database's clock: %w", err)
@@ -96,15 +97,8 @@ func (s *Store) Leave(ctx context.Context, epoch int64) error {
 // fence holds the rows of leases while a change is recorded: either the change comes first or the
 // takeover does, never half of each.
 func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {
-	if len(epochs) == 0 {
-		return nil
-	}
-	now, err := s.clock(ctx, t)
-	if err != nil {
-		return err
-	}
 	for _, epoch := range epochs {
-		holds, err := s.holds(ctx, t, epoch, now)
+		holds, err := s.leased(ctx, t, epoch)
 		if err == nil && !holds {
 			err = ErrFenced
 		}
@@ -117,15 +111,12 @@ func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {
 
 // leased reports whether a node's lease holds until the end of the transaction.
 func (s *Store) leased(ctx context.Context, t tx, epoch int64) (bool, error) {
-	now, err := s.clock(ctx, t)
-	if err != nil {
-		return false, err
+	d, args := s.db.dialect(), []any{epoch}
+	now := d.now
+	if now == "" {
+		now, args = "?", append(args, micros(s.now()))
 	}
-	return s.holds(ctx, t, epoch, now)
-}
-
-func (s *Store) holds(ctx context.Context, t tx, epoch, now int64) (bool, error) {
-	r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > ?`+s.db.dialect().forShare, epoch, now)
+	r, err := t.query(ctx, `SELECT epoch FROM node WHERE epoch = ? AND lease_until > `+now+d.forShare, args...)
 	list, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
 	return len(list) > 0, err
 }

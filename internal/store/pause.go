@@ -71,8 +71,7 @@ func (s *Store) withoutPaused(ctx context.Context, t tx, c *claim) error {
 		return true
 	})
 	const q = `UPDATE work SET state = 'waiting', reason = ?, waits_on = ? WHERE tenant = ? AND deployment = ? AND record_key = ?`
-	_, err = t.each(ctx, q, held)
-	return err
+	return t.put(ctx, q, held, nil)
 }
 
 type flowKey struct {

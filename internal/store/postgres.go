@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,7 @@ func (d *postgresDB) dialect() dialect {
 	return dialect{name: "postgresql", columns: `
 		SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
 		WHERE c.table_schema = CURRENT_SCHEMA() AND t.table_type = 'BASE TABLE' ORDER BY c.table_name COLLATE "C", c.ordinal_position`,
-		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE"}
+		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE", now: `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.pool.Query(ctx, numbered(q), args...)
@@ -65,6 +66,10 @@ func (d *postgresDB) change(ctx context.Context, f func(tx) error) error {
 }
 
 // commit is a change: the server answers when it is on its disk.
+func (d *postgresDB) put(ctx context.Context, q string, args [][]any, explain func(error) error) error {
+	return d.change(ctx, func(t tx) error { return t.put(ctx, q, args, explain) })
+}
+
 func (d *postgresDB) commit(ctx context.Context, f func(tx) error) (func() error, error) {
 	return nil, d.change(ctx, f)
 }
@@ -72,38 +77,129 @@ func (d *postgresDB) commit(ctx context.Context, f func(tx) error) (func() error
 func (d *postgresDB) within(ctx context.Context, limit time.Duration, f func(tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+	c, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release() // a connection on which a transaction is still open is closed
+	t := &pgTx{c: c}
+	t.queue("begin", nil, nil)
+	if err := f(t); err != nil {
+		t.undo(ctx)
+		return err
+	}
+	return t.end(ctx)
 }
 
 func (d *postgresDB) snapshot(ctx context.Context, f func(tx) error) error {
-	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t pgx.Tx) error { return f(pgTx{t}) })
+	return d.through(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t *pgTx) error { return f(t) })
 }
 
 func (d *postgresDB) fill(ctx context.Context, f func(filler) error) error {
-	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+	return d.through(ctx, pgx.TxOptions{}, func(t *pgTx) error { return f(t) })
+}
+
+// through is a transaction of any length.
+func (d *postgresDB) through(ctx context.Context, how pgx.TxOptions, f func(*pgTx) error) error {
+	return pgx.BeginTxFunc(ctx, d.pool, how, func(c pgx.Tx) error {
+		t := &pgTx{c: c}
+		if err := f(t); err != nil {
+			return err
+		}
+		return t.flush(ctx)
+	})
 }
 
 func (d *postgresDB) close() error { d.pool.Close(); return nil }
 
-type pgTx struct{ t pgx.Tx }
+// pgTx is a transaction. What nobody asks an answer of waits, and leaves together with the next question: what
+// costs is the round trip.
+type pgTx struct {
+	c interface {
+		SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
+		CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error)
+	}
+	waiting pgx.Batch
+	explain []func(error) error // for each that waits
+	sent    bool
+}
 
-func (t pgTx) query(ctx context.Context, q string, args ...any) (rows, error) {
-	return t.t.Query(ctx, numbered(q), args...)
+func (t *pgTx) queue(q string, args []any, explain func(error) error) {
+	t.waiting.Queue(numbered(q), args...)
+	t.explain = append(t.explain, explain)
 }
-func (t pgTx) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	tag, err := t.t.Exec(ctx, numbered(q), args...)
-	return tag.RowsAffected(), err
+
+func (t *pgTx) put(_ context.Context, q string, args [][]any, explain func(error) error) error {
+	for _, a := range args {
+		t.queue(q, a, explain)
+	}
+	return nil
 }
-func (t pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
+
+// send sends what waits, and more behind it, whose answers come out of the result next.
+func (t *pgTx) send(ctx context.Context, more func(*pgx.Batch)) (pgx.BatchResults, error) {
+	batch, explain := t.waiting, t.explain
+	t.waiting, t.explain, t.sent = pgx.Batch{}, nil, true
+	more(&batch)
+	res := t.c.SendBatch(ctx, &batch)
+	for _, e := range explain {
+		_, err := res.Exec()
+		if err == nil {
+			continue
+		}
+		_ = res.Close() // says the same
+		if e != nil {
+			err = e(err)
+		}
+		return nil, err
+	}
+	return res, nil
+}
+
+func (t *pgTx) flush(ctx context.Context) error {
+	if len(t.explain) == 0 {
+		return nil
+	}
+	res, err := t.send(ctx, func(*pgx.Batch) {})
+	if err != nil {
+		return err
+	}
+	return res.Close()
+}
+
+func (t *pgTx) query(ctx context.Context, q string, args ...any) (rows, error) {
+	res, err := t.send(ctx, func(b *pgx.Batch) { b.Queue(numbered(q), args...) })
+	if err != nil {
+		return nil, err
+	}
+	r, err := res.Query()
+	if err != nil {
+		return nil, errors.Join(err, res.Close())
+	}
+	return &batchRows{Rows: r, all: res}, nil
+}
+
+func (t *pgTx) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	n, err := t.each(ctx, q, [][]any{args})
+	if err != nil {
+		return 0, err
+	}
+	return n[0], nil
+}
+
+func (t *pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
 	if len(args) == 0 {
 		return nil, nil
 	}
-	q = numbered(q)
-	b := &pgx.Batch{}
-	for _, a := range args {
-		b.Queue(q, a...)
+	res, err := t.send(ctx, func(b *pgx.Batch) {
+		q := numbered(q)
+		for _, a := range args {
+			b.Queue(q, a...)
+		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	res := t.t.SendBatch(ctx, b)
 	counts := make([]int64, len(args))
 	for i := range args {
 		tag, err := res.Exec()
@@ -115,30 +211,87 @@ func (t pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error)
 	return counts, res.Close()
 }
 
+// end commits, together with what still waits.
+func (t *pgTx) end(ctx context.Context) error {
+	if !t.sent && len(t.explain) == 1 { // nothing but its beginning
+		return nil
+	}
+	res, err := t.send(ctx, func(b *pgx.Batch) { b.Queue("commit") })
+	if err != nil {
+		t.undo(ctx)
+		return err
+	}
+	tag, err := res.Exec()
+	if err == nil && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	return errors.Join(err, res.Close())
+}
+
+// undo rolls back what has left; what waits never leaves. Where that fails the connection is closed when it is
+// given back, and the server rolls back.
+func (t *pgTx) undo(ctx context.Context) {
+	if t.waiting, t.explain = (pgx.Batch{}), nil; t.sent {
+		t.queue("rollback", nil, nil)
+		_ = t.flush(ctx)
+	}
+}
+
+// batchRows give back the connection, or let it send again, when they are closed.
+type batchRows struct {
+	pgx.Rows
+	all pgx.BatchResults
+	err error
+}
+
+func (r *batchRows) Close() {
+	r.Rows.Close()
+	if r.all != nil {
+		r.err, r.all = r.all.Close(), nil
+	}
+}
+
+func (r *batchRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *batchRows) Err() error { return errors.Join(r.Rows.Err(), r.err) }
+
 // fill copies. PostgreSQL copies nothing into a table behind a wall, not even for its owner: the wall is let down
 // for as long as it takes, within the transaction, which keeps all others out of the table.
-func (t pgTx) fill(ctx context.Context, to table, next func() ([]any, error)) error {
+func (t *pgTx) fill(ctx context.Context, to table, next func() ([]any, error)) error {
 	if !to.ofTenants() {
 		return t.copyIn(ctx, to, next)
 	}
 	alter := `ALTER TABLE ` + pgx.Identifier{to.Name}.Sanitize()
-	if _, err := t.t.Exec(ctx, alter+` NO FORCE ROW LEVEL SECURITY`); err != nil {
+	if _, err := t.exec(ctx, alter+` NO FORCE ROW LEVEL SECURITY`); err != nil {
 		return err
 	}
 	if err := t.copyIn(ctx, to, next); err != nil {
 		return err
 	}
-	_, err := t.t.Exec(ctx, alter+` FORCE ROW LEVEL SECURITY`)
+	_, err := t.exec(ctx, alter+` FORCE ROW LEVEL SECURITY`)
 	return err
 }
 
-func (t pgTx) copyIn(ctx context.Context, to table, next func() ([]any, error)) error {
-	_, err := t.t.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(next))
+func (t *pgTx) copyIn(ctx context.Context, to table, next func() ([]any, error)) error {
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	_, err := t.c.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(next))
 	return err
 }
 
-// numbered turns "?" into "$1", "$2", … No statement here has a "?" of another meaning.
+// numbered turns "?" into "$1", "$2", … No statement here has a "?" of another meaning. The texts are
+// constants and filters' few combinations: each is turned once.
 func numbered(q string) string {
+	if known, ok := turned.Load(q); ok {
+		return known.(string)
+	}
 	var b strings.Builder
 	n := 0
 	for i := range len(q) {
@@ -150,5 +303,8 @@ func numbered(q string) string {
 		b.WriteByte('$')
 		b.WriteString(strconv.Itoa(n))
 	}
+	turned.Store(q, b.String())
 	return b.String()
 }
+
+var turned sync.Map

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"throughline/internal/exact"
@@ -101,43 +102,71 @@ func openTallies(ctx context.Context, t tx, dia dialect, steps []*Step) (*tallie
 	slices.SortFunc(keys, func(a, b tallyKey) int {
 		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.name, b.name), cmp.Compare(a.item, b.item))
 	})
-	for _, k := range slices.Compact(keys) {
-		v, err := b.read(ctx, k)
-		if err != nil {
+	for list := slices.Compact(keys); len(list) > 0; {
+		n := 1
+		for n < min(len(list), talliesAtOnce) && list[n].tenant == list[0].tenant && list[n].name == list[0].name {
+			n++
+		}
+		if err := b.read(ctx, list[:n]); err != nil {
 			return nil, err
 		}
-		b.now[k] = v
+		list = list[n:]
 	}
 	return b, nil
 }
 
-// read gets one sum and, where another node could change it, holds its row until the commit.
-func (b *tallies) read(ctx context.Context, k tallyKey) (Tally, error) {
-	const q = `SELECT seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`
-	for range 2 {
-		r, err := b.t.query(ctx, q+b.dia.forUpdate, k.tenant, k.name, k.item)
-		v, err := one(all(r, err, scanTally))
-		if err != nil {
-			return Tally{}, err
-		}
-		if v != nil {
-			return *v, nil
-		}
-		if _, err := b.t.exec(ctx, `INSERT INTO tally (tenant, name, item) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, k.tenant, k.name, k.item); err != nil {
-			return Tally{}, err
-		}
-	}
-	return Tally{}, fmt.Errorf("the tally %s of %s is not there after it was made", k.name, k.item)
-}
+const talliesAtOnce = 16
 
-func scanTally(r rows, v *Tally) error {
-	var amount string
-	if err := r.Scan(&v.Seconds, &amount); err != nil {
+// read gets sums of one name and, where another node could change them, holds their rows until the commit. Those
+// that are not there yet are made.
+func (b *tallies) read(ctx context.Context, keys []tallyKey) error {
+	if err := b.find(ctx, keys); err != nil {
 		return err
 	}
-	var err error
-	v.Amount, err = exact.ParseDecimal(amount)
+	missing := slices.DeleteFunc(slices.Clone(keys), func(k tallyKey) bool { _, ok := b.now[k]; return ok })
+	if len(missing) == 0 {
+		return nil
+	}
+	args := make([][]any, len(missing))
+	for i, k := range missing {
+		args[i] = []any{k.tenant, k.name, k.item}
+	}
+	if err := b.t.put(ctx, `INSERT INTO tally (tenant, name, item) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, args, nil); err != nil {
+		return err
+	}
+	if err := b.find(ctx, missing); err != nil {
+		return err
+	}
+	for _, k := range missing {
+		if _, ok := b.now[k]; !ok {
+			return fmt.Errorf("the tally %s of %s is not there after it was made", k.name, k.item)
+		}
+	}
+	return nil
+}
+
+func (b *tallies) find(ctx context.Context, keys []tallyKey) error {
+	q := `SELECT item, seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item IN (?` + strings.Repeat(", ?", talliesAtOnce-1) + `) ORDER BY item`
+	args := []any{keys[0].tenant, keys[0].name}
+	for i := range talliesAtOnce {
+		args = append(args, keys[min(i, len(keys)-1)].item) // one text for any number of them
+	}
+	r, err := b.t.query(ctx, q+b.dia.forUpdate, args...)
+	_, err = all(r, err, func(r rows, k *tallyKey) error {
+		v, err := scanTally(r, &k.item)
+		b.now[tallyKey{keys[0].tenant, keys[0].name, k.item}] = v
+		return err
+	})
 	return err
+}
+
+func scanTally(r rows, item *string) (v Tally, err error) {
+	var amount string
+	if err := r.Scan(item, &v.Seconds, &amount); err != nil {
+		return v, err
+	}
+	v.Amount, err = exact.ParseDecimal(amount)
+	return v, err
 }
 
 // admit adds a line's counts, unless one of them goes past its limit.
@@ -163,8 +192,7 @@ func (b *tallies) save(ctx context.Context) error {
 	for k, v := range b.now {
 		args = append(args, []any{v.Seconds, v.Amount.String(), k.tenant, k.name, k.item})
 	}
-	_, err := b.t.each(ctx, `UPDATE tally SET seconds = ?, amount = ? WHERE tenant = ? AND name = ? AND item = ?`, args)
-	return err
+	return b.t.put(ctx, `UPDATE tally SET seconds = ?, amount = ? WHERE tenant = ? AND name = ? AND item = ?`, args, nil)
 }
 
 // lines are all postings that a step opens, closes or adds.
@@ -364,8 +392,8 @@ func (a also) Scan(into ...any) error { return a.rows.Scan(append(into, a.last).
 
 // Tally reads a running sum.
 func (t *Tenant) Tally(ctx context.Context, name, item string) (Tally, error) {
-	r, err := t.db.query(ctx, `SELECT seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`, t.id, name, item)
-	v, err := one(all(r, err, scanTally))
+	r, err := t.db.query(ctx, `SELECT item, seconds, amount FROM tally WHERE tenant = ? AND name = ? AND item = ?`, t.id, name, item)
+	v, err := one(all(r, err, func(r rows, v *Tally) (err error) { *v, err = scanTally(r, &item); return err }))
 	if err != nil || v == nil {
 		return Tally{}, err
 	}

@@ -118,6 +118,10 @@ func (d *sqliteDB) each(ctx context.Context, q string, args [][]any) (n []int64,
 	return n, err
 }
 
+func (d *sqliteDB) put(ctx context.Context, q string, args [][]any, explain func(error) error) error {
+	return d.change(ctx, func(t tx) error { return t.put(ctx, q, args, explain) })
+}
+
 func (d *sqliteDB) change(ctx context.Context, f func(tx) error) error {
 	settle, err := d.commit(ctx, f)
 	if err != nil || settle == nil {

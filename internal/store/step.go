@@ -227,20 +227,18 @@ func rowsOf[T any](steps []*Step, of func(*Step) []T, row func(tenant hub.Tenant
 
 func putInputs(ctx context.Context, t tx, steps []*Step) error {
 	const q = `INSERT INTO input (tenant, run, record_key, payload) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, run, record_key) DO NOTHING`
-	_, err := t.each(ctx, q, rowsOf(steps, func(st *Step) []Input { return st.Inputs }, func(tenant hub.TenantID, in Input) []any {
+	return t.put(ctx, q, rowsOf(steps, func(st *Step) []Input { return st.Inputs }, func(tenant hub.TenantID, in Input) []any {
 		return []any{tenant, in.Run, in.Key, in.Payload}
-	}))
-	return err
+	}), nil)
 }
 
 func putRecords(ctx context.Context, t tx, steps []*Step) error {
 	const q = `
 		INSERT INTO record (tenant, id, type, label, fields, updated_at) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO UPDATE SET label = excluded.label, fields = excluded.fields, updated_at = excluded.updated_at`
-	_, err := t.each(ctx, q, rowsOf(steps, func(st *Step) []Record { return st.Records }, func(tenant hub.TenantID, r Record) []any {
+	return t.put(ctx, q, rowsOf(steps, func(st *Step) []Record { return st.Records }, func(tenant hub.TenantID, r Record) []any {
 		return []any{tenant, r.ID, r.Type, r.Label, string(r.Fields), micros(r.Updated)}
-	}))
-	return err
+	}), nil)
 }
 
 const insertLink = `
@@ -258,17 +256,16 @@ func linkArgs(tenant hub.TenantID, l Link) []any {
 // putLinks keeps what was found. A link that somebody else made first stays: the loser reads the
 // winner's (package xref).
 func putLinks(ctx context.Context, t tx, steps []*Step) error {
-	_, err := t.each(ctx, insertLink+`DO NOTHING`, rowsOf(steps, func(st *Step) []Link { return st.Links }, linkArgs))
-	return err
+	return t.put(ctx, insertLink+`DO NOTHING`, rowsOf(steps, func(st *Step) []Link { return st.Links }, linkArgs), nil)
 }
 
 func closeWrites(ctx context.Context, t tx, steps []*Step) error {
 	const q = `UPDATE write SET state = ?, external_id = ?, message = ?, ended_at = ?
 		WHERE tenant = ? AND record = ? AND connection = ? AND op_key = ? AND state <> 'done'`
 	closed := func(st *Step) []WriteDone { return st.Close }
-	_, err := t.each(ctx, q, rowsOf(steps, closed, func(tenant hub.TenantID, w WriteDone) []any {
+	err := t.put(ctx, q, rowsOf(steps, closed, func(tenant hub.TenantID, w WriteDone) []any {
 		return []any{w.State, w.Link.ExternalID, w.Message, micros(w.Ended), tenant, w.Record, w.Connection, w.OpKey}
-	}))
+	}), nil)
 	if err != nil {
 		return err
 	}
@@ -282,18 +279,19 @@ func closeWrites(ctx context.Context, t tx, steps []*Step) error {
 			return list
 		}
 	}
-	_, err = t.each(ctx, `DELETE FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, rowsOf(steps, done(true), func(tenant hub.TenantID, l Link) []any {
+	err = t.put(ctx, `DELETE FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, rowsOf(steps, done(true), func(tenant hub.TenantID, l Link) []any {
 		return []any{tenant, l.Record, l.Connection}
-	}))
+	}), nil)
 	if err != nil {
 		return err
 	}
-	_, err = t.each(ctx, upsertLink, rowsOf(steps, done(false), linkArgs))
-	if taken(err) {
+	return t.put(ctx, upsertLink, rowsOf(steps, done(false), linkArgs), func(err error) error {
+		if !taken(err) {
+			return err
+		}
 		return &hub.Error{Kind: hub.Conflict, Code: "link.taken", Message: "The far side gave a new record an id that stands for another one already.",
 			Hint: "Look there whether it has made one record of two, or counts anew; tell support which.", Err: err}
-	}
-	return err
+	})
 }
 
 // taken reports whether a row could not be kept because a unique index has its key already.
@@ -361,8 +359,7 @@ func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error 
 			lines = append(lines, postingArgs(st.Tenant, *p))
 		}
 	}
-	_, err = t.each(ctx, upsertPosting, lines)
-	return err
+	return t.put(ctx, upsertPosting, lines, nil)
 }
 
 func putCursors(ctx context.Context, t tx, steps []*Step) error {
@@ -375,10 +372,9 @@ func putCursors(ctx context.Context, t tx, steps []*Step) error {
 		}
 		return []Cursor{*st.Cursor}
 	}
-	_, err := t.each(ctx, q, rowsOf(steps, moved, func(tenant hub.TenantID, c Cursor) []any {
+	return t.put(ctx, q, rowsOf(steps, moved, func(tenant hub.TenantID, c Cursor) []any {
 		return []any{tenant, c.Deployment, c.Key, c.Value, micros(c.Updated)}
-	}))
-	return err
+	}), nil)
 }
 
 // finish records the outcomes of runs. A row that got a newer event meanwhile is ready again at once.
@@ -435,14 +431,13 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 	const resolve = `
 		UPDATE exception SET state = 'resolved', resolution = ?, closed_at = ?
 		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'open'`
-	if _, err := t.each(ctx, resolve, resolved); err != nil {
+	if err := t.put(ctx, resolve, resolved, nil); err != nil {
 		return err
 	}
 	const open = `
 		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, value, about, connection, cause, label, seconds, amount, state, opened_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
-	_, err := t.each(ctx, open, opened)
-	return err
+	return t.put(ctx, open, opened, nil)
 }
 
 // setAside keeps claimed rows for later. An event that arrived meanwhile runs after it, as always.
@@ -480,8 +475,7 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 			AND (? = 'write' OR EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
 			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ?
 				AND (state = 'open' OR state = 'uncertain' AND ? = 'write'))`
-	_, err = t.each(ctx, came, waits)
-	return err
+	return t.put(ctx, came, waits, nil)
 }
 
 // WaitsOn is what a row waits for until a record is known in a connection, and no write on it is
@@ -521,8 +515,8 @@ func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
 		for i, thing := range things {
 			args[i] = []any{micros(now), tenant, thing, thing + writeSuffix}
 		}
-		if _, err := t.each(ctx, q, args); err != nil {
-			return fmt.Errorf("release what waits: %w", err)
+		if err := t.put(ctx, q, args, func(err error) error { return fmt.Errorf("release what waits: %w", err) }); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func (d *walledDB) query(ctx context.Context, q string, args ...any) (rows, erro
 	if err != nil {
 		return nil, errors.Join(err, res.Close())
 	}
-	return &walledRows{Rows: r, all: res}, nil
+	return &batchRows{Rows: r, all: res}, nil
 }
 
 func (d *walledDB) exec(ctx context.Context, q string, args ...any) (int64, error) {
@@ -78,6 +78,10 @@ func (d *walledDB) each(ctx context.Context, q string, args [][]any) (n []int64,
 	return n, err
 }
 
+func (d *walledDB) put(ctx context.Context, q string, args [][]any, explain func(error) error) error {
+	return d.change(ctx, func(t tx) error { return t.put(ctx, q, args, explain) })
+}
+
 func (d *walledDB) change(ctx context.Context, f func(tx) error) error {
 	d.db.changes.Add(1)
 	return d.within(ctx, changeLimit, f)
@@ -85,36 +89,12 @@ func (d *walledDB) change(ctx context.Context, f func(tx) error) error {
 
 func (d *walledDB) within(ctx context.Context, limit time.Duration, f func(tx) error) error {
 	return d.db.within(ctx, limit, func(t tx) error {
-		if _, err := t.exec(ctx, enter, d.db.wall.role, string(d.tenant)); err != nil {
+		if err := t.put(ctx, enter, [][]any{{d.db.wall.role, string(d.tenant)}}, nil); err != nil {
 			return err
 		}
 		return f(t)
 	})
 }
-
-// walledRows give the connection back when they are closed.
-type walledRows struct {
-	pgx.Rows
-	all pgx.BatchResults
-	err error
-}
-
-func (r *walledRows) Close() {
-	r.Rows.Close()
-	if r.all != nil {
-		r.err, r.all = r.all.Close(), nil
-	}
-}
-
-func (r *walledRows) Next() bool {
-	if r.Rows.Next() {
-		return true
-	}
-	r.Close()
-	return false
-}
-
-func (r *walledRows) Err() error { return errors.Join(r.Rows.Err(), r.err) }
 
 // wall is how the second wall stands in a database.
 type wall struct {
