@@ -263,12 +263,19 @@ func (h *house) start() {
 	client := remote.New(h.far, noSessions{}, nil, h.clock.Now)
 	h.far.killed = make(chan struct{})
 	journal := h.store.Journal()
-	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
+	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Ticker: ticks{h}, Now: h.clock.Now, NewID: h.newID,
 		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: 100 * time.Hour, Sole: true, Name: "test"})
 	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
 	if err := h.engine.Join(context.Background()); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// ticks lets what is due by the clock be done by the house's ingest.
+type ticks struct{ h *house }
+
+func (t ticks) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	return t.h.ingest.Tick(ctx, f, w)
 }
 
 func (h *house) win() {

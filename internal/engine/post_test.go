@@ -242,17 +242,20 @@ func newBooks(t *testing.T) *bookHouse {
 	b := &bookFar{lines: map[string]*line{}, reversals: map[string]*line{}, asked: map[string]int{}, projects: map[string]map[string]any{"P1": {"id": "P1", "name": "Alpha", "budget": 1000}}}
 	h := &bookHouse{&house{T: t, clock: storetest.NewClock(), far: newFar(), conns: bookFiles, forms: bookFiles}, b}
 	h.far.other = b
-	h.setup = func() store.Setup {
-		var conns []store.Connection
-		for id, c := range map[string]string{"time": "tracker", "erp": "ledger"} {
-			conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(id), Connector: c, Settings: `{"url":"http://far.example"}`, State: "active", Updated: h.clock.Now()})
-		}
-		return store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
-			Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 1, State: "active", Spec: `{"template":"hours","version":1,"roles":{"time":"time","erp":"erp"}}`, Created: h.clock.Now()}}}
-	}
+	h.setup = h.hours
 	h.open()
 	h.knows("p1", "P1")
 	return h
+}
+
+// hours is the customer whose hours are posted.
+func (h *bookHouse) hours() store.Setup {
+	var conns []store.Connection
+	for id, c := range map[string]string{"time": "tracker", "erp": "ledger"} {
+		conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(id), Connector: c, Settings: `{"url":"http://far.example"}`, State: "active", Updated: h.clock.Now()})
+	}
+	return store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 1, State: "active", Spec: `{"template":"hours","version":1,"roles":{"time":"time","erp":"erp"}}`, Created: h.clock.Now()}}}
 }
 
 // knows makes a project of the tracker known in the ledger over there.

@@ -11,6 +11,7 @@ import (
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 )
 
@@ -39,7 +40,7 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 	}
 	since := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, f.Zone)
 	read := 0
-	_, err = in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error {
+	_, err = in.remote.Rows(ctx, end.Conn, kind.List, since, nil, func(page []remote.Row) error {
 		value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
 		if err != nil {
 			return err
@@ -49,7 +50,8 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 		}
 		inside := between(f, end, page, from, to)
 		read += len(inside)
-		return in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+		_, err = in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+		return err
 	})
 	now := in.now()
 	value := fmt.Sprintf("read %d", read)
@@ -63,12 +65,12 @@ var errStopped = errors.New("stopped by a person")
 
 // between keeps the records whose business date lies in a span. What cannot be read is kept: its run
 // tells a person what is wrong with it.
-func between(f *engine.Flow, end *engine.End, page []any, from, to exact.Date) []any {
+func between(f *engine.Flow, end *engine.End, page []remote.Row, from, to exact.Date) []remote.Row {
 	m := end.Mappings[f.Template.File.Trigger.Record]
 	c := mapping.Context{Tenant: f.Tenant, Connection: end.Conn.ID, Settings: end.Conn.Settings, Kinds: end.Conn.Connector.KindAs, Values: end.Values}
-	var out []any
+	var out []remote.Row
 	for _, x := range page {
-		rec, err := m.Read(c, x)
+		rec, err := m.Read(c, x.Record)
 		if d, ok := rec.Fields["date"].(exact.Date); err == nil && ok && (d.Compare(from) < 0 || d.Compare(to) > 0) {
 			continue
 		}
