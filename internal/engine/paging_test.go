@@ -139,7 +139,7 @@ record: entry
 as: time_entry@1
 read: {employee: '=link("employee", x.User)', project: '=link("project", x.Project)', date: =date(x.Day), seconds: =seconds(x.Seconds), approval: =x.Approval, note: =x.ID}`)}
 	b := &bookFar{lines: map[string]*line{}, reversals: map[string]*line{}, asked: map[string]int{}, projects: map[string]map[string]any{"P1": {"id": "P1", "name": "Alpha", "budget": 1_000_000}}}
-	h := &bookHouse{&house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns, forms: bookFiles}, b}
+	h := &bookHouse{&house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns, forms: bookFiles, hands: 128}, b}
 	f := &movingFar{bookFar: b, rng: rand.New(rand.NewPCG(8, 2026)), clock: h.clock, order: order, entries: map[string]*entry{}}
 	h.far.other = f
 	h.setup = func() store.Setup {
