@@ -298,6 +298,8 @@ func TestWorkThatDoesNotFitIsRefused(t *testing.T) {
 		{"a minute where hundredths of an hour are kept", "redmine", "time_entry", map[string]any{"seconds": exact.Seconds(60)}, "hours", "steps of PT36S"},
 		{"no task where time lies on tasks", "tryton", "time_entry", map[string]any{"task": nil}, "task", "no task"},
 		{"no project where time lies on projects", "acumatica", "time_entry", map[string]any{"project": nil}, "project", "no project"},
+		{"an amount in a currency that a transaction cannot name", "acumatica", "billable_item", map[string]any{"amount": money("-84.50 USD"), "seconds": nil}, "amount", "not in the base currency"},
+		{"a rate in a currency that a transaction cannot name", "acumatica", "billable_item", map[string]any{"rate": money("165 USD")}, "rate", "not in the base currency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := system(t, c.system)
