@@ -131,12 +131,16 @@ func (in *Ingest) read(ctx context.Context, f *engine.Flow, end *engine.End, kin
 
 // keep stores a page as events before the next one is read, so that a long list takes no more memory
 // than a short one; it says of each whether it is new. A page that is read again is known by its events' ids.
+// A row that cannot be read takes nothing from the others.
 func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []remote.Row) (fresh []bool, err error) {
-	list := make([]store.Arrival, len(page))
+	list, unread := make([]store.Arrival, len(page)), 0
 	for i, x := range page {
 		a, err := in.found(f, end, kind, x.Record)
 		if err != nil {
-			return nil, err
+			if unread++; unread == len(page) && unread > 1 {
+				return nil, err // it is not the rows
+			}
+			a = connector.Arrived{Kind: kind, Payload: x.Record, Err: err}
 		}
 		if list[i], err = in.arrival(f.Tenant, end.Conn.ID, a, []*engine.Flow{f}, source, lane); err != nil {
 			return nil, err
@@ -166,6 +170,9 @@ func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x
 	if err != nil {
 		return connector.Arrived{}, err
 	}
+	if id == "" {
+		return connector.Arrived{}, noID(kind)
+	}
 	version, err := kind.VersionOf(x)
 	if err != nil {
 		return connector.Arrived{}, err
@@ -180,6 +187,8 @@ func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x
 	}
 	return a, nil
 }
+
+func noID(kind *connector.Kind) error { return fmt.Errorf("it has no id (%s)", kind.Spec.ID.Source) }
 
 // contentOf tells records of different content apart.
 func contentOf(x any) (string, error) {
