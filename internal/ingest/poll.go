@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -136,7 +137,7 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 	list, unread := make([]store.Arrival, len(page)), 0
 	for i, x := range page {
 		a, err := in.found(f, end, kind, x.Record)
-		if err != nil {
+		if err = cmp.Or(x.Err, err); err != nil {
 			if unread++; unread == len(page) && unread > 1 {
 				return nil, err // it is not the rows
 			}

@@ -17,6 +17,7 @@ const maxPages = 10_000
 type Row struct {
 	Record  any
 	Changed time.Time
+	Err     error // when it changed cannot be read
 }
 
 // List is Rows for whom it does not matter when each record changed.
@@ -24,6 +25,9 @@ func (c *Client) List(ctx context.Context, conn *Connection, l *connector.ListOp
 	return c.Rows(ctx, conn, l, since, vars, func(rows []Row) error {
 		records := make([]any, len(rows))
 		for i, r := range rows {
+			if r.Err != nil {
+				return r.Err
+			}
 			records[i] = r.Record
 		}
 		return page(records)
@@ -80,18 +84,11 @@ func (c *Client) pages(ctx context.Context, conn *Connection, l *connector.ListO
 		}
 		rows := answer.Items()
 		for _, x := range rows {
-			at, err := l.ChangedAt(x)
-			if err != nil {
-				return newest, err
-			}
-			if at.After(newest) {
+			if at, err := l.ChangedAt(x); err == nil && at.After(newest) { // one that does not tell is told of by its Row
 				newest = at
 			}
 		}
-		fresh, known, err := l.Fresh(rows, from)
-		if err != nil {
-			return newest, err
-		}
+		fresh, known := l.Fresh(rows, from)
 		records, err := recordsOf(l, answer, fresh)
 		if err != nil {
 			return newest, err
@@ -111,16 +108,13 @@ func (c *Client) pages(ctx context.Context, conn *Connection, l *connector.ListO
 func recordsOf(l *connector.ListOp, a *connector.Answer, rows []any) ([]Row, error) {
 	out := make([]Row, 0, len(rows))
 	for i, x := range rows {
-		at, err := l.ChangedAt(x)
-		if err != nil {
-			return nil, err
-		}
+		at, unread := l.ChangedAt(x)
 		records, err := l.Records(a, rows[i:i+1])
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range records {
-			out = append(out, Row{Record: r, Changed: at})
+			out = append(out, Row{Record: r, Changed: at, Err: unread})
 		}
 	}
 	return out, nil
