@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/store"
@@ -125,8 +126,8 @@ func oldestFirst(a, b *entry) int {
 	return a.number - b.number
 }
 
-// newMoving is a house whose tracker is polled each minute, and swept.
-func newMoving(t *testing.T, list string, order func(a, b *entry) int) (*bookHouse, *movingFar) {
+// newMoving is a house whose tracker is polled each minute and swept, or read by another row that ticks.
+func newMoving(t *testing.T, key, list string, order func(a, b *entry) int) (*bookHouse, *movingFar) {
 	conns := maps.Clone(bookFiles)
 	text := strings.Replace(trackerYAML, `entry: {as: time_entry, id: =x.id, get: {get: "/time/entries/{id}"}}`,
 		`entry: {as: time_entry, id: =x.ID, version: =instant(x.Changed), get: {get: "/time/entries/{id}"}, list: `+list+`, sweep: {get: /time/entries, query: {offset: =page.offset}, page: {max: 50}}}`, 1)
@@ -145,7 +146,7 @@ read: {employee: '=link("employee", x.User)', project: '=link("project", x.Proje
 	h.setup = func() store.Setup {
 		s := h.hours()
 		s.Deployments[0].Spec = `{"template":"hours","version":1,"roles":{"time":"time","erp":"erp"},"poll":"1m"}`
-		row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: h.clock.Now()}
+		row := hub.Work{Tenant: "t1", Deployment: "hours", Key: key, Lane: hub.Normal, Due: h.clock.Now()}
 		sweep := row
 		sweep.Key, sweep.Due = ingest.SweepKey, h.clock.Now().Add(24*time.Hour)
 		s.Polls = []hub.Work{row, sweep}
@@ -220,7 +221,7 @@ func TestRowsThatMoveWhileTheyAreRead(t *testing.T) {
 	for name, c := range listings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, f := newMoving(t, c.list, c.order)
+			h, f := newMoving(t, ingest.PollKey, c.list, c.order)
 			begun := h.clock.Now().Add(-time.Hour)
 			last := begun.Add(all * time.Millisecond)
 			for n := range all - same {
@@ -253,6 +254,30 @@ func TestRowsThatMoveWhileTheyAreRead(t *testing.T) {
 			h.cycle()
 			if arrived, twice = f.arrived(); !maps.Equal(arrived, f.snapshot()) || len(twice) > 0 || len(arrived) != all-2*20 {
 				t.Errorf("in the end %d stand in the ERP, %d in the tracker, twice %v", len(arrived), len(f.snapshot()), twice)
+			}
+		})
+	}
+}
+
+// TestABackfillOfRowsThatMove reads until nothing was missed: no poll comes after it.
+func TestABackfillOfRowsThatMove(t *testing.T) {
+	for name, c := range listings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from, err := exact.ParseDate("2026-10-01")
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, f := newMoving(t, ingest.BackfillKey(from, from.AddDays(30)), c.list, c.order)
+			for n := range 400 {
+				f.add(n, h.clock.Now().Add(-time.Duration(500-n)*time.Millisecond))
+			}
+			f.changes, f.deletes = 20, 6
+			stood := f.snapshot()
+			h.cycle()
+			arrived, twice := f.arrived()
+			if left := lacks(stood, f.snapshot(), arrived); len(left) > 0 || len(twice) > 0 || f.pages <= 8 {
+				t.Errorf("after %d pages it lacks %v, twice %v", f.pages, left, twice)
 			}
 		})
 	}

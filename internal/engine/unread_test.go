@@ -69,7 +69,7 @@ func TestOneEventThatCannotBeReadTakesNothingFromTheOthers(t *testing.T) {
 // the rows, and the cursor stays.
 func TestOneRowThatCannotBeReadTakesNothingFromTheOthers(t *testing.T) {
 	list := listings["counted by rows, in the order of ids"]
-	h, f := newMoving(t, list.list, list.order)
+	h, f := newMoving(t, "poll", list.list, list.order)
 	for n := range 3 {
 		f.add(n, h.clock.Now().Add(-time.Minute))
 	}
@@ -83,7 +83,7 @@ func TestOneRowThatCannotBeReadTakesNothingFromTheOthers(t *testing.T) {
 	}
 	h.parked("event.unreadable")
 
-	h, f = newMoving(t, list.list, list.order)
+	h, f = newMoving(t, "poll", list.list, list.order)
 	for n := range 3 {
 		f.add(n, h.clock.Now())
 		f.entries[map[int]string{0: "e00000", 1: "e00001", 2: "e00002"}[n]].ID = ""

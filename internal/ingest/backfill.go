@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"throughline/internal/connector"
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
@@ -40,6 +41,23 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 	}
 	since := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, f.Zone)
 	read := 0
+	for range maxReadings {
+		var moved bool
+		if read, moved, err = in.span(ctx, f, end, kind, w, since, from, to); err != nil || !moved {
+			break
+		}
+	}
+	now := in.now()
+	value := fmt.Sprintf("read %d", read)
+	if errors.Is(err, errStopped) {
+		value, err = Stopped, nil
+	}
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: value, Updated: now}, Defer: next(w, engine.Schedule{}, now)}, err
+}
+
+// span reads a backfill's span once. It moved, perhaps, where it brought something new on several pages (see read).
+func (in *Ingest) span(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, w hub.Work, since time.Time, from, to exact.Date) (read int, moved bool, err error) {
+	begun, pages, missed := in.now(), 0, 0
 	_, err = in.remote.Rows(ctx, end.Conn, kind.List, since, nil, func(page []remote.Row) error {
 		value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
 		if err != nil {
@@ -49,16 +67,16 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 			return errStopped
 		}
 		inside := between(f, end, page, from, to)
-		read += len(inside)
-		_, err = in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+		pages, read = pages+1, read+len(inside)
+		taken, err := in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+		for i, isNew := range taken {
+			if isNew && !inside[i].Changed.After(begun) {
+				missed++
+			}
+		}
 		return err
 	})
-	now := in.now()
-	value := fmt.Sprintf("read %d", read)
-	if errors.Is(err, errStopped) {
-		value, err = Stopped, nil
-	}
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: value, Updated: now}, Defer: next(w, engine.Schedule{}, now)}, err
+	return read, pages > 1 && missed > 0, err
 }
 
 var errStopped = errors.New("stopped by a person")

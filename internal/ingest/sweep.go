@@ -26,7 +26,7 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	if err != nil {
 		return store.Step{}, err
 	}
-	from, to, err := span(f, f.Today(in.now()))
+	from, to, err := swept(f, f.Today(in.now()))
 	if err != nil || kind.Sweep == nil {
 		return done, err
 	}
@@ -90,8 +90,8 @@ func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, end *engine.End, k
 	return link == nil, err
 }
 
-// span are the business dates that are looked through.
-func span(f *engine.Flow, today exact.Date) (from, to exact.Date, err error) {
+// swept are the business dates that are looked through.
+func swept(f *engine.Flow, today exact.Date) (from, to exact.Date, err error) {
 	from, ok, err := f.FirstOpen(today)
 	if !ok {
 		from = today.AddDays(-62)
