@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -38,8 +39,16 @@ func (c *benchHoursCmd) Run(ctx context.Context) error {
 		shown := newProgress(os.Stderr, "entries")
 		figures, err := trial.MeasureHours(ctx, s, c.Entries, c.Poison, c.Limit, shown.reached)
 		shown.end()
-		return show1(figures, err)
+		return errors.Join(show1(figures, err), check(figures, err))
 	})
+}
+
+// check holds what was measured against what was planted; what could not be measured has told so.
+func check(f trial.HoursFigures, measured error) error {
+	if measured != nil {
+		return nil
+	}
+	return f.Check()
 }
 
 const hoursCustomer = `

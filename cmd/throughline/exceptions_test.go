@@ -2,9 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"testing"
 
+	"throughline/internal/api"
 	"throughline/internal/exact"
+	"throughline/internal/hub"
 )
 
 func TestAnEditForPeople(t *testing.T) {
@@ -31,5 +36,41 @@ func TestHowManyRecords(t *testing.T) {
 		if got := records(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestResolvingGoesOnToTheEnd: what takes longer than one request goes on where the answer ended, after one preview.
+func TestResolvingGoesOnToTheEnd(t *testing.T) {
+	var asked []string
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Select  api.Select
+			Action  api.Action
+			Preview bool
+			After   string
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Action.How != "retry" || !slices.Equal(body.Select.Exceptions, []hub.ExceptionID{"exc_1"}) {
+			t.Errorf("%v: asked for %+v", err, body)
+		}
+		name, out := body.After, api.Resolved{Count: 1200, Done: 500, After: body.After + "x"}
+		switch {
+		case body.Preview:
+			name, out = "preview", api.Resolved{Count: 1200}
+		case body.After == "xx":
+			out = api.Resolved{Count: 1200, Done: 200}
+		}
+		asked = append(asked, name)
+		if err := json.NewEncoder(w).Encode(out); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer service.Close()
+	c := resolveCmd{server: server{Server: service.URL, Key: "tl_x"}, Customer: "t1", What: []string{"exc_1"}, Retry: true, Yes: true}
+	if err := c.Run(t.Context()); err != nil || !slices.Equal(asked, []string{"preview", "", "x", "xx"}) {
+		t.Errorf("it asked %q, %v", asked, err)
+	}
+	asked, c.Yes = nil, false
+	if err := c.Run(t.Context()); err != nil || !slices.Equal(asked, []string{"preview"}) {
+		t.Errorf("without --yes it asked %q, %v", asked, err)
 	}
 }

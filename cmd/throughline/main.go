@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // the zones' rules, where the machine has none
 
 	"github.com/alecthomas/kong"
 

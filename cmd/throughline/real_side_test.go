@@ -75,11 +75,9 @@ func (s *side) rows(l *connector.ListOp, vars remote.Vars) (rows []any, pages in
 	for pager, more := l.Pager(), true; more; pages++ {
 		vars["page"] = pager.Vars()
 		a := s.answer(l.Op, vars)
-		fresh, known, err := l.Fresh(a.Items(), since)
-		if err != nil {
-			s.Fatal(err)
-		}
+		fresh, known := l.Fresh(a.Items(), since)
 		rows = append(rows, fresh...)
+		var err error
 		if more, err = pager.Next(a, len(a.Items())); err != nil {
 			s.Fatal(err)
 		}

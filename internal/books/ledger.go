@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
@@ -180,6 +181,6 @@ func (r *reading) unseen(e *Entry) (bool, error) {
 	if err != nil || value == "" {
 		return err == nil, err
 	}
-	at, err := time.Parse(time.RFC3339Nano, value)
-	return e.Version > at.UnixMicro(), err
+	reach, err := engine.ParseReach(value, r.flow.From)
+	return e.Version > reach.Seen().UnixMicro(), err
 }

@@ -368,7 +368,7 @@ func (r *system) webhook() {
 	}
 	got := []any{}
 	for _, e := range events {
-		got = append(got, map[string]any{"record": e.Kind.Name, "id": e.ID, "key": e.Dedupe})
+		got = append(got, told(e))
 	}
 	want, err := r.c.Expect.Data()
 	if err != nil {
@@ -376,6 +376,21 @@ func (r *system) webhook() {
 		return
 	}
 	r.same("expect", r.c.Expect, want, got)
+}
+
+// told is what a case says of an event.
+func told(e connector.Arrived) map[string]any {
+	switch {
+	case e.Err != nil:
+		return map[string]any{"record": e.Kind.Name, "unreadable": e.Err.Error()}
+	case len(e.Looks) > 0:
+		looks := []any{}
+		for _, k := range e.Looks {
+			looks = append(looks, k.Name)
+		}
+		return map[string]any{"looks": looks}
+	}
+	return map[string]any{"record": e.Kind.Name, "id": e.ID, "key": e.Dedupe}
 }
 
 func (r *system) verify(d connector.Delivery) error {

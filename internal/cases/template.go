@@ -82,7 +82,7 @@ func Template(dir fs.FS, name string, set *canonical.Set) (n int, err error) {
 			a.problem(c.Pos, "the template does not compile: "+err.Error(), "")
 			continue
 		}
-		w := &walk{at: a, c: c, t: t, set: set, results: map[string]canonical.Record{}, vars: t.Blank(), reached: map[string][]string{}}
+		w := &walk{at: a, c: c, t: t, set: set, results: map[string]canonical.Record{}, scope: workflow.Scope{Vars: t.Blank()}, reached: map[string][]string{}}
 		if w.prepare() {
 			w.judge(w.run())
 		}
@@ -97,10 +97,9 @@ type walk struct {
 	c       TemplateCase
 	t       *workflow.Template
 	set     *canonical.Set
-	place   *workflow.Place
+	scope   workflow.Scope
 	results map[string]canonical.Record
 	reached map[string][]string // result → roles in which it is known
-	vars    map[string]any
 	writes  []made
 }
 
@@ -116,7 +115,7 @@ func (w *walk) prepare() bool {
 		given, _ := w.c.Parameters.Get(p.Key)
 		data, err := given.Data()
 		if err == nil {
-			w.vars[p.Key], err = p.Value.Answer(data)
+			w.scope.Vars[p.Key], err = p.Value.Answer(data)
 		}
 		if err != nil {
 			w.problem(given.Pos, "parameters."+p.Key+": "+err.Error(), "")
@@ -134,8 +133,8 @@ func (w *walk) prepare() bool {
 			packages[p.Key] = fields
 		}
 	}
-	w.place = &workflow.Place{Values: w.c.Values, Rates: w.c.Rates, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
-	w.vars["today"] = w.c.Today
+	w.scope.Place = &workflow.Place{Values: w.c.Values, Rates: w.c.Rates, Packages: func(code string) (map[string]any, bool) { p, ok := packages[code]; return p, ok }}
+	w.scope.Vars["today"] = w.c.Today
 	if r, ok := w.record(w.t.File.Trigger.Record, w.c.Given); ok {
 		r.ID = "record"
 		w.keep("record", r)
@@ -179,12 +178,12 @@ func (w *walk) keep(name string, r canonical.Record) {
 	}
 	view := maps.Clone(r.Fields)
 	view["id"], view["at"] = string(r.ID), known
-	w.vars[name] = view
+	w.scope.Vars[name] = view
 }
 
 func (w *walk) run() error {
 	if w.t.When != nil {
-		if wanted, err := w.t.When.TrueAt(w.place, w.vars); err != nil || !wanted {
+		if wanted, err := w.t.When.TrueAt(w.scope.Place, w.scope.Vars); err != nil || !wanted {
 			return err
 		}
 	}
@@ -197,30 +196,22 @@ func (w *walk) run() error {
 }
 
 func (w *walk) step(p *workflow.Plan) error {
-	if p.When != nil {
-		if wanted, err := p.When.TrueAt(w.place, w.vars); err != nil || !wanted {
-			return err
-		}
+	if wanted, err := w.scope.Wants(p); err != nil || !wanted {
+		return err
 	}
 	switch p.Kind() {
 	case "check":
-		return w.check(p)
+		_, err := w.scope.Check(w.t.Rules[p.Check])
+		return err
 	case "read":
 		return w.read(p)
 	case "find":
 		return w.find(p)
 	case "decide":
-		v, err := p.From.EvalAt(w.place, w.vars)
-		if v == nil && err == nil && p.Record == "service_package" {
-			err = &hub.Error{Kind: hub.Invalid, Code: "package.missing", Field: p.Decide, Message: "The record names no " + p.Decide + "."}
-		}
-		if v != nil {
-			w.vars[p.Decide] = v
-		}
-		return err
+		return w.scope.Decide(p)
 	case "approve":
-		asked, err := p.Ask.EvalAt(w.place, w.vars)
-		if asked == true && !w.c.Approved {
+		asked, err := w.scope.Asks(p)
+		if err == nil && asked && !w.c.Approved {
 			err = &hub.Error{Kind: hub.Blocked, Code: "approval.wanted", Message: p.Asks}
 		}
 		return err
@@ -232,39 +223,12 @@ func (w *walk) step(p *workflow.Plan) error {
 	return nil // match: nothing is known in any far side
 }
 
-func (w *walk) check(p *workflow.Plan) error {
-	var says []string
-	var first *workflow.CompiledRule
-	rules := w.t.Rules[p.Check]
-	for i, rule := range rules {
-		holds, err := rule.That.TrueAt(w.place, w.vars)
-		if err != nil {
-			return err
-		}
-		if holds || rule.Severity != "block" {
-			continue
-		}
-		says = append(says, rule.Says)
-		if first == nil {
-			first = &rules[i]
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return &hub.Error{Kind: hub.Blocked, Code: "rule." + first.Rule.Rule, Field: first.Field, Message: strings.Join(says, " ")}
-}
-
 func (w *walk) read(p *workflow.Plan) error {
 	if p.In != "" && p.In != workflow.InLedger && (!w.connected(p.In) || slices.Contains(w.c.Without, p.In+"/"+p.Record)) {
 		return nil
 	}
-	v, err := p.Of.EvalAt(w.place, w.vars)
-	if err != nil {
+	if _, err := w.scope.Ref(p); err != nil {
 		return err
-	}
-	if v == nil {
-		return &hub.Error{Kind: hub.Invalid, Code: "record.reference_missing", Field: p.Read, Message: fmt.Sprintf("The record names no %s.", p.Read)}
 	}
 	given, there := w.c.Records.Get(p.Read)
 	if !there {
@@ -282,12 +246,9 @@ func (w *walk) find(p *workflow.Plan) error {
 	if !w.connected(p.In) || slices.Contains(w.c.Without, p.In+"/"+p.Record) {
 		return nil
 	}
-	v, err := w.value(*p.By)
+	v, err := w.scope.Sought(p)
 	if err != nil {
 		return err
-	}
-	if v == nil || v == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "find.nothing_to_find", Field: p.Name, Message: fmt.Sprintf("Nothing says which %s this is.", p.Record)}
 	}
 	given, there := w.c.Records.Get(p.Name)
 	if !there {
@@ -304,23 +265,7 @@ func (w *walk) write(p *workflow.Plan) error {
 	if p.Each == nil {
 		return w.writeOne(p, p.Name, p.Name)
 	}
-	v, err := p.Each.EvalAt(w.place, w.vars)
-	if err != nil {
-		return err
-	}
-	items, _ := v.([]any)
-	defer delete(w.vars, "item")
-	for _, item := range items {
-		w.vars["item"] = item
-		key, err := p.Key.EvalAt(w.place, w.vars)
-		if err != nil {
-			return err
-		}
-		if err := w.writeOne(p, "", fmt.Sprintf("%s/%v", p.Name, key)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.scope.Each(p, func(key string) error { return w.writeOne(p, "", p.Name+"/"+key) })
 }
 
 // writeOne composes the record and notes its writes. Name is that of the result, id that of the record.
@@ -329,14 +274,8 @@ func (w *walk) writeOne(p *workflow.Plan, name, id string) error {
 	if earlier, there := w.results[name]; there {
 		r.ID, r.Fields = earlier.ID, maps.Clone(earlier.Fields)
 	}
-	for _, f := range p.Set {
-		v, err := w.value(f)
-		if err != nil {
-			return err
-		}
-		if v != nil {
-			r.Fields[f.Name] = v
-		}
+	if err := w.scope.Fill(p, r.Fields); err != nil {
+		return err
 	}
 	r, err := w.set.Schema(p.Record).Normalise(r)
 	if err != nil {
@@ -358,21 +297,6 @@ func (w *walk) writeOne(p *workflow.Plan, name, id string) error {
 
 func (w *walk) connected(role string) bool {
 	return len(w.c.Roles) == 0 || slices.Contains(w.c.Roles, role)
-}
-
-func (w *walk) value(f workflow.Field) (any, error) {
-	if f.Program == nil {
-		return f.Literal, nil
-	}
-	v, err := f.Program.EvalAt(w.place, w.vars)
-	if view, ok := v.(map[string]any); ok && f.RefTo != "" {
-		id, _ := view["id"].(string)
-		if id == "" {
-			return nil, err
-		}
-		return canonical.Ref{Type: f.RefTo, ID: hub.RecordID(id)}, err
-	}
-	return v, err
 }
 
 // judge compares what the steps came to with what the case expects.

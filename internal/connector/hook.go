@@ -77,7 +77,8 @@ type Arrived struct {
 	ID      string
 	Dedupe  string
 	Version int64
-	Payload any // the whole record, where the event carries it
+	Payload any   // the whole record, where the event carries it
+	Err     error // it cannot be read: Payload is all there is of it
 }
 
 // HasWebhooks reports whether the connector can hear of changes.
@@ -158,7 +159,8 @@ func fresh(stamp string, tolerance time.Duration, now time.Time) bool {
 }
 
 // Events reads what a verified delivery tells. Events of kinds that the connector does not name are
-// passed over.
+// passed over. One that cannot be read takes nothing from the others; a delivery of which nothing can be
+// read is refused.
 func (c *Connector) Events(d Delivery, settings any) ([]Arrived, error) {
 	body, err := exact.DecodeJSON(d.Body)
 	if err != nil {
@@ -169,20 +171,38 @@ func (c *Connector) Events(d Delivery, settings any) ([]Arrived, error) {
 		return nil, err
 	}
 	var out []Arrived
+	unread := 0
 	for _, e := range list {
-		for _, ev := range c.webhooks.events {
-			vars := map[string]any{"e": e, "body": body, "header": headers(d.Header), "settings": settings}
-			a, hit, err := ev.read(vars)
-			if err != nil {
-				return nil, &hub.Error{Kind: hub.Invalid, Code: "hook.event", Message: "An event in the delivery cannot be read.", Err: err}
-			}
-			if hit {
-				out = append(out, a)
-				break
-			}
+		a, hit := c.webhooks.event(map[string]any{"e": e, "body": body, "header": headers(d.Header), "settings": settings})
+		if a.Err != nil {
+			unread++
+		}
+		if hit {
+			out = append(out, a)
 		}
 	}
+	if unread > 0 && unread == len(list) {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "hook.event", Message: "No event in the delivery can be read.", Err: out[0].Err}
+	}
 	return out, nil
+}
+
+// event is what one event of a delivery tells; false where the connector has no use for it.
+func (h *hookOps) event(vars map[string]any) (Arrived, bool) {
+	for _, ev := range h.events {
+		a, hit, err := ev.read(vars)
+		if err != nil {
+			kind := ev.kind
+			if kind == nil {
+				kind = ev.looks[0]
+			}
+			return Arrived{Kind: kind, Payload: vars["e"], Err: err}, true
+		}
+		if hit {
+			return a, true
+		}
+	}
+	return Arrived{}, false
 }
 
 func (h *hookOps) list(body any) ([]any, error) {

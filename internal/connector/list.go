@@ -107,23 +107,19 @@ func (l *ListOp) ChangedAt(x any) (time.Time, error) {
 
 // Fresh cuts a page at the cursor where the list comes newest first: what changed before since is
 // known already, and so are all later pages (done). Rows of the very instant stay, for a vendor's
-// clock may be coarse; a row that tells no instant stays too. Any other list is left as it is.
-func (l *ListOp) Fresh(rows []any, since time.Time) (fresh []any, done bool, err error) {
+// clock may be coarse; a row that tells no instant, or none that can be read, stays too. Any other list is left as it is.
+func (l *ListOp) Fresh(rows []any, since time.Time) (fresh []any, done bool) {
 	if l.Spec.Order != "newest_first" {
-		return rows, false, nil
+		return rows, false
 	}
 	for _, x := range rows {
-		at, err := l.ChangedAt(x)
-		if err != nil {
-			return nil, false, err
-		}
-		if !at.IsZero() && at.Before(since) {
+		if at, err := l.ChangedAt(x); err == nil && !at.IsZero() && at.Before(since) {
 			done = true
 			continue
 		}
 		fresh = append(fresh, x)
 	}
-	return fresh, done, nil
+	return fresh, done
 }
 
 // GoneOf reads from a row of Deleted the id of the record that is gone.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,6 +164,7 @@ type house struct {
 	commit func(n int, when string) (stop bool)
 	unkept int // the commit that fails; 0: none
 	gather time.Duration
+	hands  int // entries in hand at once; 4 unless said
 }
 
 // deadly is the journal of a process that can be told to die before or after its nth commit.
@@ -263,12 +265,19 @@ func (h *house) start() {
 	client := remote.New(h.far, noSessions{}, nil, h.clock.Now)
 	h.far.killed = make(chan struct{})
 	journal := h.store.Journal()
-	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Now: h.clock.Now, NewID: h.newID,
-		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: 4, Gather: h.gather, Lease: 100 * time.Hour, Sole: true, Name: "test"})
+	h.engine = engine.New(engine.Options{Store: h.store, Journal: &deadly{h: h, Journal: journal}, Remote: client, Flows: loader, Ticker: ticks{h}, Now: h.clock.Now, NewID: h.newID,
+		Rand: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Workers: cmp.Or(h.hands, 4), Gather: h.gather, Lease: 100 * time.Hour, Sole: true, Name: "test"})
 	h.ingest = ingest.New(h.store, journal, loader, client, h.clock.Now, h.newID, h.engine.Wake)
 	if err := h.engine.Join(context.Background()); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// ticks lets what is due by the clock be done by the house's ingest.
+type ticks struct{ h *house }
+
+func (t ticks) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	return t.h.ingest.Tick(ctx, f, w)
 }
 
 func (h *house) win() {

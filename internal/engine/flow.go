@@ -63,14 +63,6 @@ func (f *Flow) Sweeps() bool {
 // Today is the business date at an instant where the customer is.
 func (f *Flow) Today(now time.Time) exact.Date { return exact.DateOf(now, f.Zone) }
 
-// Since is the instant from which a poll reads: its cursor, or the flow's beginning.
-func (f *Flow) Since(cursor string) (time.Time, error) {
-	if cursor == "" {
-		return f.From, nil
-	}
-	return time.Parse(time.RFC3339Nano, cursor)
-}
-
 // End is one role's far side in a flow.
 type End struct {
 	Role     string

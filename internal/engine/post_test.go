@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/engine"
@@ -242,17 +244,20 @@ func newBooks(t *testing.T) *bookHouse {
 	b := &bookFar{lines: map[string]*line{}, reversals: map[string]*line{}, asked: map[string]int{}, projects: map[string]map[string]any{"P1": {"id": "P1", "name": "Alpha", "budget": 1000}}}
 	h := &bookHouse{&house{T: t, clock: storetest.NewClock(), far: newFar(), conns: bookFiles, forms: bookFiles}, b}
 	h.far.other = b
-	h.setup = func() store.Setup {
-		var conns []store.Connection
-		for id, c := range map[string]string{"time": "tracker", "erp": "ledger"} {
-			conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(id), Connector: c, Settings: `{"url":"http://far.example"}`, State: "active", Updated: h.clock.Now()})
-		}
-		return store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
-			Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 1, State: "active", Spec: `{"template":"hours","version":1,"roles":{"time":"time","erp":"erp"}}`, Created: h.clock.Now()}}}
-	}
+	h.setup = h.hours
 	h.open()
 	h.knows("p1", "P1")
 	return h
+}
+
+// hours is the customer whose hours are posted.
+func (h *bookHouse) hours() store.Setup {
+	var conns []store.Connection
+	for id, c := range map[string]string{"time": "tracker", "erp": "ledger"} {
+		conns = append(conns, store.Connection{Tenant: "t1", ID: hub.ConnectionID(id), Connector: c, Settings: `{"url":"http://far.example"}`, State: "active", Updated: h.clock.Now()})
+	}
+	return store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}, Connections: conns,
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 1, State: "active", Spec: `{"template":"hours","version":1,"roles":{"time":"time","erp":"erp"}}`, Created: h.clock.Now()}}}
 }
 
 // knows makes a project of the tracker known in the ledger over there.
@@ -421,6 +426,42 @@ func TestWhatWasInvoicedIsAPersonsBusiness(t *testing.T) {
 			h.drain()
 			h.stands(want...)
 			h.log("e1 u1 p1 2026-03-02 1800 approved") // told again: nothing is asked twice
+			h.drain()
+			h.stands(want...)
+		})
+	}
+}
+
+// TestWhatCannotBeReversedRightlyIsAPersonsBusiness: the far side's reversal has no room for it, so a person takes it back there, or leaves it.
+func TestWhatCannotBeReversedRightlyIsAPersonsBusiness(t *testing.T) {
+	for choice, want := range map[string][]string{
+		engine.Credit: {"P1 2026-03-02 1800 completed", "P1 2026-03-02 3600 posted"},
+		engine.Leave:  {"P1 2026-03-02 3600 posted"},
+	} {
+		t.Run(choice, func(t *testing.T) {
+			h := newBooks(t)
+			conns := maps.Clone(bookFiles)
+			conns["ledger/mapping/reversal.yaml"] = &fstest.MapFile{Data: append(slices.Clone(bookFiles["ledger/mapping/reversal.yaml"].Data),
+				"\nholds: [{that: '=currency(record.amount) == \"USD\"', says: It has no field for the currency., fix: Take it back there., field: amount}]"...)}
+			h.conns = conns
+			h.start()
+			h.log("e1 u1 p1 2026-03-02 3600 approved")
+			h.drain()
+			h.books.lines["l1"].State = "posted"
+			h.log("e1 u1 p1 2026-03-02 1800 approved")
+			h.drain()
+			h.stands("P1 2026-03-02 3600 posted")
+			e := h.parked("posting.fixed")
+			if e.Message != "It has no field for the currency." {
+				t.Errorf("it says %s", e.Message)
+			}
+			h.choose(e, engine.NextInvoice) // which has no room for it either
+			h.drain()
+			if e = h.parked("posting.fixed"); !strings.Contains(e.Message, "cannot put it on the next invoice") {
+				t.Errorf("then it says %s", e.Message)
+			}
+			h.clock.Add(time.Second)
+			h.choose(e, choice)
 			h.drain()
 			h.stands(want...)
 		})

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -104,6 +105,16 @@ func (r *run) carry() error {
 	return r.halts()
 }
 
+// unread tells a person of an event that names no record.
+func unread(payload []byte) error {
+	var u hub.Unread
+	if err := json.Unmarshal(payload, &u); err != nil {
+		return err
+	}
+	return &hub.Error{Kind: hub.Invalid, Code: "event.unreadable", Message: "Something came that cannot be read: " + u.Says + ".",
+		Hint: "Look at what came. If the connector reads it wrong, correct it, then let its system send again, or backfill; ignore this one."}
+}
+
 func (r *run) tick() error {
 	step, err := r.e.Ticker.Tick(r.ctx, r.flow, r.work)
 	if err != nil {
@@ -127,6 +138,9 @@ func (r *run) load() error {
 	}
 	if r.event == nil {
 		return fmt.Errorf("event %s of %s is gone", r.work.Event, r.work.Key)
+	}
+	if r.event.Source == hub.Unreadable {
+		return unread(r.event.Payload)
 	}
 	if !r.resumed {
 		return nil

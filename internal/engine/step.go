@@ -18,10 +18,8 @@ func (r *run) step(p *workflow.Plan) error {
 	if r.lacks(p.Uses) {
 		return nil
 	}
-	if p.When != nil {
-		if wanted, err := p.When.TrueAt(r.flow.Place, r.vars); err != nil || !wanted {
-			return err
-		}
+	if wanted, err := r.scope().Wants(p); err != nil || !wanted {
+		return err
 	}
 	switch p.Kind() {
 	case "check":
@@ -37,7 +35,7 @@ func (r *run) step(p *workflow.Plan) error {
 		}
 		return r.apart(p.In, err)
 	case "decide":
-		return r.decide(p)
+		return r.scope().Decide(p)
 	case "approve":
 		return r.approve(p)
 	case "post":
@@ -46,36 +44,14 @@ func (r *run) step(p *workflow.Plan) error {
 	return r.writeStep(p)
 }
 
-// check holds the record against a pack of rules; all that fail are told at once, and the first one
-// gives the exception its name. What only warns is told with the run's outcome.
+// scope is what the run's expressions read, as it stands.
+func (r *run) scope() workflow.Scope { return workflow.Scope{Place: r.flow.Place, Vars: r.vars} }
+
+// check holds the record against a pack of rules. What only warns is told with the run's outcome.
 func (r *run) check(p *workflow.Plan) error {
-	var says, fixes []string
-	var first *workflow.CompiledRule
-	rules := r.flow.Template.Rules[p.Check]
-	for i, rule := range rules {
-		holds, err := rule.That.TrueAt(r.flow.Place, r.vars)
-		if err != nil {
-			return err
-		}
-		if holds {
-			continue
-		}
-		if rule.Severity != "block" {
-			r.warns = append(r.warns, rule.Says)
-			continue
-		}
-		says = append(says, rule.Says)
-		if rule.Fix != "" {
-			fixes = append(fixes, rule.Fix)
-		}
-		if first == nil {
-			first = &rules[i]
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return &hub.Error{Kind: hub.Blocked, Code: "rule." + first.Rule.Rule, Field: first.Field, Message: strings.Join(says, " "), Hint: strings.Join(fixes, " ")}
+	warns, err := r.scope().Check(r.flow.Template.Rules[p.Check])
+	r.warns = append(r.warns, warns...)
+	return err
 }
 
 // readRef reads the record that a reference points to: where it was seen, in a role's system, or in our
@@ -84,14 +60,9 @@ func (r *run) readRef(p *workflow.Plan) error {
 	if p.In != "" && p.In != workflow.InLedger && r.flow.skips(p.In, p.Record) {
 		return nil
 	}
-	v, err := p.Of.EvalAt(r.flow.Place, r.vars)
+	ref, err := r.scope().Ref(p)
 	if err != nil {
 		return err
-	}
-	ref, ok := v.(canonical.Ref)
-	if !ok {
-		return &hub.Error{Kind: hub.Invalid, Code: "record.reference_missing", Field: p.Read, Message: fmt.Sprintf("The record names no %s.", strings.ReplaceAll(p.Read, "_", " ")),
-			Hint: "Fill it in where the record comes from, then retry."}
 	}
 	if p.Within.D == 0 {
 		res, err := r.readIn(p, ref)
@@ -179,13 +150,9 @@ func (r *run) find(p *workflow.Plan) error {
 	if r.flow.skips(p.In, p.Record) {
 		return nil
 	}
-	value, err := r.field(*p.By)
+	value, err := r.scope().Sought(p)
 	if err != nil {
 		return err
-	}
-	if value == nil || value == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "find.nothing_to_find", Field: p.Name, Message: fmt.Sprintf("Nothing says which %s this is.", strings.ReplaceAll(p.Record, "_", " ")),
-			Hint: "Fill it in where the record comes from, or map it in the customer's values, then retry."}
 	}
 	name := fmt.Sprintf("find/%s/%s/%s/%v", r.work.Tenant, r.work.Deployment, p.Name, value)
 	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.search(end, p, value) })
@@ -236,27 +203,10 @@ func (f *Flow) end(id hub.ConnectionID) *End {
 	return nil
 }
 
-func (r *run) decide(p *workflow.Plan) error {
-	v, err := p.From.EvalAt(r.flow.Place, r.vars)
-	if err != nil {
-		return err
-	}
-	fields, ok := v.(map[string]any)
-	if !ok && p.Record != "service_package" {
-		return nil // a rule says what is missing
-	}
-	if !ok {
-		return &hub.Error{Kind: hub.Invalid, Code: "package.missing", Field: p.Decide, Message: "The record names no " + strings.ReplaceAll(p.Decide, "_", " ") + ".",
-			Hint: "Fill it in where the record comes from, then retry."}
-	}
-	r.vars[p.Decide] = fields
-	return nil
-}
-
 // approve asks a person where the template says so. The answer is a retry of the exception.
 func (r *run) approve(p *workflow.Plan) error {
-	asked, err := p.Ask.EvalAt(r.flow.Place, r.vars)
-	if err != nil || asked != true {
+	asked, err := r.scope().Asks(p)
+	if err != nil || !asked {
 		return err
 	}
 	given, err := r.tenant.Exceptions(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, State: "approved", Limit: 1})
@@ -419,27 +369,13 @@ func (r *run) writeStep(p *workflow.Plan) error {
 		}
 		return r.writeAll(p, p.Name, res)
 	}
-	v, err := p.Each.EvalAt(r.flow.Place, r.vars)
-	if err != nil {
-		return err
-	}
-	items, _ := v.([]any)
-	defer delete(r.vars, "item")
-	for _, item := range items {
-		r.vars["item"] = item
-		key, err := p.Key.EvalAt(r.flow.Place, r.vars)
+	return r.scope().Each(p, func(key string) error {
+		res, err := r.compose(p, "", key)
 		if err != nil {
 			return err
 		}
-		res, err := r.compose(p, "", fmt.Sprint(key))
-		if err != nil {
-			return err
-		}
-		if err := r.writeAll(p, "", res); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.writeAll(p, "", res)
+	})
 }
 
 // writeAll brings a record to each role's far side. Their intents are one durable point and their
@@ -495,33 +431,9 @@ func (r *run) compose(p *workflow.Plan, name, item string) (*result, error) {
 
 // fill sets the fields that the step says.
 func (r *run) fill(p *workflow.Plan, res *result) (err error) {
-	for _, f := range p.Set {
-		v, err := r.field(f)
-		if err != nil {
-			return err
-		}
-		if v != nil {
-			res.record.Fields[f.Name] = v
-		}
+	if err := r.scope().Fill(p, res.record.Fields); err != nil {
+		return err
 	}
 	res.record, err = r.flow.Schemas.Schema(p.Record).Normalise(res.record)
 	return err
-}
-
-func (r *run) field(f workflow.Field) (any, error) {
-	if f.Program == nil {
-		return f.Literal, nil
-	}
-	v, err := f.Program.EvalAt(r.flow.Place, r.vars)
-	if err != nil || f.RefTo == "" {
-		return v, err
-	}
-	if view, ok := v.(map[string]any); ok { // the referenced record itself stands for the reference
-		id, _ := view["id"].(string)
-		if id == "" {
-			return nil, nil // of a step that was left out
-		}
-		return canonical.Ref{Type: f.RefTo, ID: hub.RecordID(id)}, nil
-	}
-	return v, nil
 }

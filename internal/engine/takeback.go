@@ -8,6 +8,7 @@ import (
 	"throughline/internal/connector"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
+	"throughline/internal/mapping"
 	"throughline/internal/store"
 	"throughline/internal/workflow"
 )
@@ -77,10 +78,15 @@ func (r *run) takeOut(p *workflow.Plan, end *End, line *store.Posting, link *sto
 		}
 		return r.decided(p, end, line, content, "The far side does not let go of it: "+hub.AsError(err).Message)
 	}
+	why := "It is in the books there and cannot be taken back from here."
 	if reversible(p, end) {
-		return r.reverse(p, end, line)
+		err := r.reverse(p, end, line)
+		if !mapping.NotHeld(err) {
+			return err
+		}
+		why = hub.AsError(err).Message
 	}
-	return r.decided(p, end, line, content, "It is in the books there and cannot be taken back from here.")
+	return r.decided(p, end, line, content, why)
 }
 
 func reversible(p *workflow.Plan, end *End) bool {
@@ -271,7 +277,9 @@ func (r *run) decided(p *workflow.Plan, end *End, line *store.Posting, content, 
 		return r.leave(line, content)
 	case NextInvoice:
 		if reversible(p, end) {
-			return r.reverse(p, end, line)
+			if err := r.reverse(p, end, line); !mapping.NotHeld(err) {
+				return err
+			}
 		}
 		why = fmt.Sprintf("%s cannot put it on the next invoice.", end.Conn.ID)
 	}

@@ -170,9 +170,18 @@ type Event struct {
 	Key      RecordKey
 	Version  int64  // the vendor's order of versions of this record; 0 = unknown
 	Payload  []byte // JSON; empty where the event carries only an id
-	Source   string // webhook, poll, api, backfill, retry
+	Source   string // webhook, poll, api, backfill, retry; Unreadable
 	Gone     bool   // the record was deleted there
 	Received time.Time
+}
+
+// Unreadable is the Source of an event that tells no record: its ID is made up, and its Payload is an Unread.
+const Unreadable = "unreadable"
+
+// Unread is what came, and why it could not be read. It is kept so that a person hears of it.
+type Unread struct {
+	Says  string `json:"says"`
+	Event any    `json:"event"`
 }
 
 // Work is one row of the queue: a record key in a deployment (design §3).

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"throughline/internal/connector"
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 )
 
@@ -39,18 +41,12 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 	}
 	since := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, f.Zone)
 	read := 0
-	_, err = in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error {
-		value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
-		if err != nil {
-			return err
+	for range maxReadings {
+		var moved bool
+		if read, moved, err = in.span(ctx, f, end, kind, w, since, from, to); err != nil || !moved {
+			break
 		}
-		if value == Stopped {
-			return errStopped
-		}
-		inside := between(f, end, page, from, to)
-		read += len(inside)
-		return in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
-	})
+	}
 	now := in.now()
 	value := fmt.Sprintf("read %d", read)
 	if errors.Is(err, errStopped) {
@@ -59,16 +55,40 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: value, Updated: now}, Defer: next(w, engine.Schedule{}, now)}, err
 }
 
+// span reads a backfill's span once. It moved, perhaps, where it brought something new on several pages (see read).
+func (in *Ingest) span(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, w hub.Work, since time.Time, from, to exact.Date) (read int, moved bool, err error) {
+	begun, pages, missed := in.now(), 0, 0
+	_, err = in.remote.Rows(ctx, end.Conn, kind.List, since, nil, func(page []remote.Row) error {
+		value, err := in.store.Tenant(w.Tenant).CursorValue(ctx, f.ID, w.Key)
+		if err != nil {
+			return err
+		}
+		if value == Stopped {
+			return errStopped
+		}
+		inside := between(f, end, page, from, to)
+		pages, read = pages+1, read+len(inside)
+		taken, err := in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside)
+		for i, isNew := range taken {
+			if isNew && !inside[i].Changed.After(begun) {
+				missed++
+			}
+		}
+		return err
+	})
+	return read, pages > 1 && missed > 0, err
+}
+
 var errStopped = errors.New("stopped by a person")
 
 // between keeps the records whose business date lies in a span. What cannot be read is kept: its run
 // tells a person what is wrong with it.
-func between(f *engine.Flow, end *engine.End, page []any, from, to exact.Date) []any {
+func between(f *engine.Flow, end *engine.End, page []remote.Row, from, to exact.Date) []remote.Row {
 	m := end.Mappings[f.Template.File.Trigger.Record]
 	c := mapping.Context{Tenant: f.Tenant, Connection: end.Conn.ID, Settings: end.Conn.Settings, Kinds: end.Conn.Connector.KindAs, Values: end.Values}
-	var out []any
+	var out []remote.Row
 	for _, x := range page {
-		rec, err := m.Read(c, x)
+		rec, err := m.Read(c, x.Record)
 		if d, ok := rec.Fields["date"].(exact.Date); err == nil && ok && (d.Compare(from) < 0 || d.Compare(to) > 0) {
 			continue
 		}

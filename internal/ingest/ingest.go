@@ -105,6 +105,9 @@ func (in *Ingest) look(ctx context.Context, tenant hub.TenantID, id hub.Connecti
 
 // arrival is the event with the deployments that want it.
 func (in *Ingest) arrival(tenant hub.TenantID, id hub.ConnectionID, a connector.Arrived, flows []*engine.Flow, source string, lane hub.Lane) (store.Arrival, error) {
+	if a.Err != nil {
+		return in.unreadable(tenant, id, a, flows, lane)
+	}
 	e := hub.Event{Tenant: tenant, Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: a.ID}, Version: a.Version, Source: source, Received: in.now()}
 	if a.Dedupe == "" {
 		e.ID = hub.EventID(in.newID("evt")) // the vendor marks no repeats: the hash of what is written will
@@ -117,14 +120,34 @@ func (in *Ingest) arrival(tenant hub.TenantID, id hub.ConnectionID, a connector.
 			return store.Arrival{}, err
 		}
 	}
+	return in.wanted(e, a.Kind, flows, lane), nil
+}
+
+// wanted is an event with the flows that begin with such a record.
+func (in *Ingest) wanted(e hub.Event, kind *connector.Kind, flows []*engine.Flow, lane hub.Lane) store.Arrival {
 	out := store.Arrival{Event: e, Lane: lane, RunID: func() hub.RunID { return hub.RunID(in.newID("run")) }}
 	for _, f := range flows {
 		t := f.Template.File.Trigger
-		if end := f.Roles[t.From]; end != nil && end.Conn.ID == id && a.Kind.As == t.Record {
+		if end := f.Roles[t.From]; end != nil && end.Conn.ID == e.Key.Connection && kind.As == t.Record {
 			out.Deployments = append(out.Deployments, f.ID)
 		}
 	}
-	return out, nil
+	return out
+}
+
+// unreadable is an event that tells no record. It is kept, for its flows to tell a person; the same one is
+// kept once.
+func (in *Ingest) unreadable(tenant hub.TenantID, id hub.ConnectionID, a connector.Arrived, flows []*engine.Flow, lane hub.Lane) (store.Arrival, error) {
+	hash, err := contentOf(a.Payload)
+	if err != nil {
+		return store.Arrival{}, err
+	}
+	e := hub.Event{ID: hub.EventIDFor(tenant, id, a.Kind.Name, hub.Unreadable, hash), Tenant: tenant, Source: hub.Unreadable, Received: in.now(),
+		Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: hub.Unreadable + "-" + hash}}
+	if e.Payload, err = exact.AppendJSON(nil, map[string]any{"says": a.Err.Error(), "event": a.Payload}); err != nil {
+		return store.Arrival{}, err
+	}
+	return in.wanted(e, a.Kind, flows, lane), nil
 }
 
 // flows are the tenant's active flows, newest revisions.

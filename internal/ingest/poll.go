@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 )
 
@@ -71,12 +73,12 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
-	since, err := f.Since(value)
+	reach, err := engine.ParseReach(value, f.From)
 	if err != nil {
 		return store.Step{}, err
 	}
-	begun := in.now()
-	newest, err := in.remote.List(ctx, end.Conn, kind.List, since, nil, func(page []any) error { return in.keep(ctx, f, end, kind, "poll", hub.Normal, page) })
+	begun, since := in.now(), reach.Since
+	newest, moved, err := in.read(ctx, f, end, kind, reach)
 	if err != nil {
 		return store.Step{}, err
 	}
@@ -92,38 +94,74 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if newest.After(begun) && begun.After(since) {
 		newest = begun // what changed since then may stand behind a page that was read before it did
 	}
-	now := in.now()
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: newest.UTC().Format(time.RFC3339Nano), Updated: now}, Defer: next(w, f.Poll, now)}, nil
+	now, reach := in.now(), reach.Read(newest, moved)
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: next(w, f.Poll, now)}, nil
+}
+
+// maxReadings bounds how often a poll reads one span; the next one goes on.
+const maxReadings = 5
+
+// read keeps what the list has from the reach's beginning. What brought something new on several pages has
+// moved, perhaps: its rows may have hidden others. It is read again by the next poll, and there and then until
+// a reading finds nothing that the one before should have shown.
+func (in *Ingest) read(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, reach engine.Reach) (newest time.Time, moved bool, err error) {
+	for range maxReadings {
+		pages, fresh, missed := 0, 0, 0
+		newest, err = in.remote.Rows(ctx, end.Conn, kind.List, reach.Since, nil, func(page []remote.Row) error {
+			taken, err := in.keep(ctx, f, end, kind, "poll", hub.Normal, page)
+			pages++
+			for i, isNew := range taken {
+				if isNew {
+					fresh++
+				}
+				if at := page[i].Changed; isNew && !at.IsZero() && !at.After(reach.Next) {
+					missed++
+				}
+			}
+			return err
+		})
+		if err != nil || reach.Next.IsZero() {
+			return newest, pages > 1 && fresh > 0, err
+		}
+		if moved = missed > 0; !moved {
+			break
+		}
+	}
+	return newest, moved, nil
 }
 
 // keep stores a page as events before the next one is read, so that a long list takes no more memory
-// than a short one. A page that is read again is known by its events' ids.
-func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []any) error {
-	list := make([]store.Arrival, len(page))
+// than a short one; it says of each whether it is new. A page that is read again is known by its events' ids.
+// A row that cannot be read takes nothing from the others.
+func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []remote.Row) (fresh []bool, err error) {
+	list, unread := make([]store.Arrival, len(page)), 0
 	for i, x := range page {
-		a, err := in.found(f, end, kind, x)
-		if err != nil {
-			return err
+		a, err := in.found(f, end, kind, x.Record)
+		if err = cmp.Or(x.Err, err); err != nil {
+			if unread++; unread == len(page) && unread > 1 {
+				return nil, err // it is not the rows
+			}
+			a = connector.Arrived{Kind: kind, Payload: x.Record, Err: err}
 		}
 		if list[i], err = in.arrival(f.Tenant, end.Conn.ID, a, []*engine.Flow{f}, source, lane); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	crashpoint.At("page.read")
-	err := in.put(ctx, list)
+	fresh, err = in.put(ctx, list)
 	crashpoint.At("page.stored")
-	return err
+	return fresh, err
 }
 
-func (in *Ingest) put(ctx context.Context, list []store.Arrival) error {
+func (in *Ingest) put(ctx context.Context, list []store.Arrival) (fresh []bool, err error) {
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
-	if _, err := in.journal.Accept(ctx, list...); err != nil {
-		return fmt.Errorf("store what was read: %w", err)
+	if fresh, err = in.journal.Accept(ctx, list...); err != nil {
+		return nil, fmt.Errorf("store what was read: %w", err)
 	}
 	in.wake()
-	return nil
+	return fresh, nil
 }
 
 // found is an event that a flow's poll makes of a record: repeats are told by its content. Another flow
@@ -132,6 +170,9 @@ func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x
 	id, err := kind.IDOf(x, end.Conn.Settings)
 	if err != nil {
 		return connector.Arrived{}, err
+	}
+	if id == "" {
+		return connector.Arrived{}, noID(kind)
 	}
 	version, err := kind.VersionOf(x)
 	if err != nil {
@@ -147,6 +188,8 @@ func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x
 	}
 	return a, nil
 }
+
+func noID(kind *connector.Kind) error { return fmt.Errorf("it has no id (%s)", kind.Spec.ID.Source) }
 
 // contentOf tells records of different content apart.
 func contentOf(x any) (string, error) {

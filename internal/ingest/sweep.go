@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"throughline/internal/connector"
 	"throughline/internal/engine"
@@ -17,14 +18,15 @@ const ahead = 92
 
 // sweep compares what is there between two business dates with what the ledger has of them, and tells
 // the flow of each record that is gone: many vendors report no deletes. Where its rows are whole records, it
-// also finds what a poll has missed: pages that move while they are read hide rows from it.
+// also finds what a poll has missed: pages that move while they are read hide rows from it. For that reason,
+// what cannot be asked for alone is gone only when two readings have not shown it.
 func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
 	done := store.Step{Defer: next(w, f.Sweep, in.now())}
 	end, kind, err := trigger(f)
 	if err != nil {
 		return store.Step{}, err
 	}
-	from, to, err := span(f, f.Today(in.now()))
+	from, to, err := swept(f, f.Today(in.now()))
 	if err != nil || kind.Sweep == nil {
 		return done, err
 	}
@@ -32,38 +34,51 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	if err != nil || len(known) == 0 && !kind.Sweep.Spec.Whole {
 		return done, err
 	}
-	there := map[string]bool{}
-	_, err = in.remote.List(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []any) error {
-		var missed []any
-		for _, x := range page {
-			id, err := kind.IDOf(x, end.Conn.Settings)
-			if err != nil {
-				return err
-			}
-			there[id] = true
-			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
-				return err
-			} else if unseen {
-				missed = append(missed, x)
-			}
-		}
-		return in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed)
-	})
+	there, err := in.there(ctx, f, end, kind, from, to)
 	if err != nil {
 		return store.Step{}, err
 	}
-	var gone []store.Arrival
-	for _, k := range known {
-		if there[k.ExternalID] {
-			continue
+	missing := slices.DeleteFunc(known, func(k store.Known) bool { return there[k.ExternalID] })
+	if len(missing) > 0 && kind.Get == nil { // nobody can be asked for one alone
+		again, err := in.there(ctx, f, end, kind, from, to)
+		if err != nil {
+			return store.Step{}, err
 		}
+		missing = slices.DeleteFunc(missing, func(k store.Known) bool { return again[k.ExternalID] })
+	}
+	var gone []store.Arrival
+	for _, k := range missing {
 		if still, err := in.still(ctx, end, kind, k.ExternalID); err != nil {
 			return store.Step{}, err
 		} else if !still {
 			gone = append(gone, in.gone(f, end, kind, k.ExternalID, string(k.Line)))
 		}
 	}
-	return done, in.put(ctx, gone)
+	_, err = in.put(ctx, gone)
+	return done, err
+}
+
+// there reads which records there are between two days; whole rows that nobody has heard of are taken in.
+func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (map[string]bool, error) {
+	out := map[string]bool{}
+	_, err := in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
+		var missed []remote.Row
+		for _, x := range page {
+			id, err := kind.IDOf(x.Record, end.Conn.Settings)
+			if err != nil {
+				return err
+			}
+			out[id] = true
+			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
+				return err
+			} else if unseen {
+				missed = append(missed, x)
+			}
+		}
+		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed)
+		return err
+	})
+	return out, err
 }
 
 // unseen reports whether a whole row is of a record that nobody has heard of yet.
@@ -75,8 +90,8 @@ func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, end *engine.End, k
 	return link == nil, err
 }
 
-// span are the business dates that are looked through.
-func span(f *engine.Flow, today exact.Date) (from, to exact.Date, err error) {
+// swept are the business dates that are looked through.
+func swept(f *engine.Flow, today exact.Date) (from, to exact.Date, err error) {
 	from, ok, err := f.FirstOpen(today)
 	if !ok {
 		from = today.AddDays(-62)
@@ -119,7 +134,8 @@ func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, 
 			list = append(list, in.gone(f, end, kind, id, "deleted"))
 		}
 	}
-	return in.put(ctx, list)
+	_, err := in.put(ctx, list)
+	return err
 }
 
 // gone is the event that a record is there no longer. It is one event, however often it is seen to be

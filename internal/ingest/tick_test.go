@@ -71,6 +71,7 @@ type sheets struct {
 	fails  string   // the call that gets no answer
 	there  []string // entries that a sweep finds
 	span   string   // of the last sweep
+	odd    string   // the sheet that does not say when it changed
 }
 
 var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
@@ -92,6 +93,10 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	rows := []any{}
 	if person, ok := strings.CutSuffix(strings.TrimPrefix(u.Path, "/people/"), "/sheets"); ok {
 		for n := f.count[person] - 2*(page-1); n > f.count[person]-2*page && n > 0; n-- {
+			if f.odd == fmt.Sprintf("%s-%d", person, n) {
+				rows = append(rows, map[string]any{"person": person, "day": "2026-11-01", "at": "soon", "lines": []string{f.odd + "-a", f.odd + "-b"}})
+				continue
+			}
 			rows = append(rows, map[string]any{"person": person, "day": fmt.Sprintf("2026-11-%02d", n), "at": begin.Add(time.Duration(n) * time.Minute), "lines": []string{fmt.Sprintf("%s-%d-a", person, n), fmt.Sprintf("%s-%d-b", person, n)}})
 		}
 	} else if u.Path == "/entries" {
@@ -188,6 +193,9 @@ func TestAPollReadsAllThatIsNewAndNoMore(t *testing.T) {
 	if n := h.entries(); n != 12 {
 		t.Errorf("%d entries, want both of each of six sheets", n)
 	}
+	if err := h.tick(); err != nil { // of several pages, so it is read once more
+		t.Fatal(err)
+	}
 	h.far.count["ana"] = 6
 	if err := h.tick(); err != nil {
 		t.Fatal(err)
@@ -197,7 +205,7 @@ func TestAPollReadsAllThatIsNewAndNoMore(t *testing.T) {
 	}
 	want := "/people 1, /people 2, /people/ana/sheets 1, /people/ana/sheets 2, /people/ben/sheets 1"
 	if got := strings.Join(h.far.calls, ", "); got != want {
-		t.Errorf("the second poll calls %s; want it to stop where all is known: %s", got, want)
+		t.Errorf("the third poll calls %s; want it to stop where all is known: %s", got, want)
 	}
 }
 
@@ -230,6 +238,28 @@ func TestAPollThatBreaksOffLosesNothing(t *testing.T) {
 	}
 }
 
+// TestARowThatDoesNotSayWhenItChanged is told of, and the others are read; so is it, once it does.
+func TestARowThatDoesNotSayWhenItChanged(t *testing.T) {
+	h := newHouse(t)
+	for _, odd := range []string{"ana-5", ""} {
+		h.far.odd = odd
+		if err := h.tick(); err != nil {
+			t.Fatal(err)
+		}
+		read, unread := 0, 0
+		for _, key := range h.told() {
+			if strings.HasPrefix(key, "unreadable-") {
+				unread++
+			} else {
+				read++
+			}
+		}
+		if want := map[string]int{"ana-5": 10, "": 12}[odd]; read != want || unread != 2 {
+			t.Errorf("%d entries were read and %d told of, want %d and 2", read, unread, want)
+		}
+	}
+}
+
 // TestEachFlowHearsOfWhatItPolls: what one flow has found already is new to another.
 func TestEachFlowHearsOfWhatItPolls(t *testing.T) {
 	h := newHouse(t)
@@ -255,7 +285,14 @@ func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey)
-	if want := begin.Add(2 * time.Minute).Format(time.RFC3339Nano); err != nil || v != want {
-		t.Errorf("the cursor stands at %s, %v; want %s, when the poll began", v, err, want)
+	if want := (engine.Reach{Next: begin.Add(2 * time.Minute)}).String(); err != nil || v != want {
+		t.Errorf("the cursor stands at %s, %v; want %s: read again from the beginning, then from when the poll began", v, err, want)
+	}
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	v, err = h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey)
+	if want := (engine.Reach{Since: begin.Add(2 * time.Minute)}).String(); err != nil || v != want {
+		t.Errorf("read again, it stands at %s, %v; want %s", v, err, want)
 	}
 }

@@ -68,7 +68,7 @@ func (in *Ingest) uploaded(kind *connector.Kind, x map[string]any, settings any)
 		return connector.Arrived{}, err
 	}
 	if id == "" {
-		return connector.Arrived{}, fmt.Errorf("it has no id (%s)", kind.Spec.ID.Source)
+		return connector.Arrived{}, noID(kind)
 	}
 	hash, err := contentOf(x)
 	if err != nil {

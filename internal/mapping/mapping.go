@@ -32,6 +32,23 @@ type File struct {
 	Create specfile.Map[specfile.Value]               `spec:"create" doc:"fields sent only when the record is made"`
 	Values specfile.Map[specfile.Map[specfile.Value]] `spec:"values" doc:"canonical value: the vendor's value, or several of which the first is written"`
 	Needs  []string                                   `spec:"needs" doc:"canonical fields that this vendor cannot do without"`
+	Holds  []Bound                                    `spec:"holds" doc:"what must be so, for the vendor has no field for anything else; else a person is asked"`
+}
+
+// Bound is something that the vendor's record cannot be without being wrong: an amount in another currency
+// where it has no field for the currency.
+type Bound struct {
+	Pos   specfile.Pos
+	That  specfile.Expr `spec:"that,required" doc:"an expression over record; where it is false, nothing is written"`
+	Says  string        `spec:"says,required" doc:"a sentence for people"`
+	Fix   string        `spec:"fix,required" doc:"what somebody can do about it"`
+	Field string        `spec:"field" doc:"the canonical field at fault"`
+}
+
+// NotHeld reports whether an error says that the vendor's record has no room for what was to be written.
+func NotHeld(err error) bool {
+	e := hub.AsError(err)
+	return e != nil && e.Code == "mapping.not_held"
 }
 
 // Mapping is a compiled file.
@@ -44,6 +61,7 @@ type Mapping struct {
 	create []rule
 	values map[string]valueMap
 	needs  []string
+	holds  []*expr.Program // beside File.Holds
 }
 
 // rule makes one field.
@@ -122,6 +140,9 @@ func compile(f *File, c *connector.Connector, set *canonical.Set, problems *spec
 	}
 	m.write = append(m.write, k.writes(f.Write)...)
 	m.create = k.writes(f.Create)
+	for _, b := range f.Holds {
+		m.holds = append(m.holds, k.expr(b.That.Pos, b.That.Source, expr.Bool))
+	}
 	k.covered()
 	return m
 }

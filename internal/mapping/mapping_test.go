@@ -182,3 +182,26 @@ func TestEveryWrittenFieldNamesItsRule(t *testing.T) {
 	}
 	t.Error("the field info.client is not explained")
 }
+
+// TestWhatTheVendorCannotHold is not written, with the file's own words; a bound that is no condition is a mistake in the file.
+func TestWhatTheVendorCannotHold(t *testing.T) {
+	const holds = `holds: [{that: =record.name != "Alder", says: There is one already., fix: Choose another name., field: name}]`
+	m, c, err := load(t, project+holds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string) error {
+		_, err := m.Write(context(c), canonical.Record{Type: "project", ID: "rec_1", Fields: map[string]any{"name": name, "account": canonical.Ref{Type: "account", ID: "rec_2"}}}, true)
+		return err
+	}
+	if err := write("Birch"); err != nil {
+		t.Errorf("what holds is refused: %v", err)
+	}
+	e := hub.AsError(write("Alder"))
+	if e == nil || e.Kind != hub.Blocked || !mapping.NotHeld(e) || e.Field != "name" || e.Message != "There is one already." || e.Hint != "Choose another name." {
+		t.Errorf("refused as %+v", e)
+	}
+	if _, _, err := load(t, project+`holds: [{that: =record.name, says: x, fix: y}]`); err == nil || !strings.Contains(err.Error(), "bool") {
+		t.Errorf("a bound that is a text: %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
+	"throughline/internal/expr"
 	"throughline/internal/hub"
 )
 
@@ -48,6 +49,11 @@ func (m *Mapping) Write(c Context, record canonical.Record, fresh bool) (map[str
 	}
 	at := m.at(c, false)
 	vars := map[string]any{"record": record.Fields, "settings": c.Settings, "marker": record.ID.Marker()}
+	for i, that := range m.holds {
+		if err := held(that, &m.File.Holds[i], at, vars); err != nil {
+			return nil, err
+		}
+	}
 	out := map[string]any{}
 	for _, list := range [][]rule{m.write, m.create} {
 		for _, r := range list {
@@ -64,6 +70,18 @@ func (m *Mapping) Write(c Context, record canonical.Record, fresh bool) (map[str
 		}
 	}
 	return out, nil
+}
+
+// held refuses a record that the vendor's cannot hold.
+func held(that *expr.Program, b *Bound, at *place, vars map[string]any) error {
+	v, err := that.EvalAt(at, vars)
+	if err != nil {
+		return fmt.Errorf("%s: holds: %w", b.Pos, err)
+	}
+	if v == true {
+		return nil
+	}
+	return &hub.Error{Kind: hub.Blocked, Code: "mapping.not_held", Field: b.Field, Message: b.Says, Hint: b.Fix}
 }
 
 func (m *Mapping) at(c Context, reading bool) *place {
