@@ -102,7 +102,7 @@ func (e *Engine) Wake() {
 
 const (
 	idle     = 200 * time.Millisecond // how long a quiet engine waits before it looks for work of other nodes
-	recovery = 5 * time.Second        // how often it looks for dead nodes
+	recovery = 2 * time.Second        // how often it looks for dead nodes; with a short lease, at a third of it
 	trouble  = time.Second            // how long it waits when the store fails
 )
 
@@ -234,7 +234,7 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	if err := e.Store.Learn(ctx); err != nil {
 		return fmt.Errorf("let the store learn its size: %w", err)
 	}
-	if now.Sub(*recovered) <= recovery {
+	if now.Sub(*recovered) <= min(recovery, e.Lease/3) {
 		return nil
 	}
 	*recovered = now
