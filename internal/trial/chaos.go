@@ -25,6 +25,7 @@ type Chaos struct {
 	Faults   farside.Plan
 	Deals    int // to send while the far side goes wrong; 0: five seconds' worth
 	Nodes    int
+	Acts     []string      // how nodes go wrong where there are several: of Acts
 	Restore  int           // deals after a backup, before it is restored
 	Database string        // how the database goes wrong: one of DatabaseFaults
 	Times    int           // how often it does, and how often nodes are killed, stopped and cut off; 0: as often as is usual
@@ -46,6 +47,10 @@ type Result struct {
 	Slept          int            `json:"slept,omitempty"`      // nodes that were stopped for twice their lease and went on
 	CutOff         int            `json:"cut_off,omitempty"`    // nodes that lost their database for twice their lease
 	Takeover       float64        `json:"takeover_s,omitempty"` // the longest, from a node's death until others had all that it had in hand
+	Takeovers      int            `json:"takeovers,omitempty"`  // nodes that died with something in hand
+	Orphans        int            `json:"orphans,omitempty"`    // what they had in hand
+	TakenLate      int            `json:"taken_late,omitempty"` // takeovers that took longer than the lease and takeoverAim
+	TakenFrom      int            `json:"taken_from,omitempty"` // records that others took from nodes that slept or were cut off
 	Lease          float64        `json:"lease_s"`
 	Stop           float64        `json:"stop_s"`
 	Attempts       int            `json:"attempts_counted_by_stop"`
@@ -70,7 +75,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
+	return r.Verdict.Good() && r.TakenLate == 0 && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -80,7 +85,8 @@ type chaosRun struct {
 	fleet   *fleet
 	far     *far
 	traffic *traffic
-	proxy   *proxy // before the database; nil: none
+	lookout *lookout // over several nodes
+	proxy   *proxy   // before the database; nil: none
 	result  Result
 }
 
