@@ -277,10 +277,10 @@ func (e *Engine) hold(w hub.Work, held bool) {
 	h := handle(w)
 	if held {
 		e.hand[h]++
-		e.shares.hold(w.Tenant, 1)
+		e.shares.hold(w, 1)
 		return
 	}
-	e.shares.hold(w.Tenant, -1)
+	e.shares.hold(w, -1)
 	if e.hand[h]--; e.hand[h] == 0 {
 		delete(e.hand, h)
 	}

@@ -64,6 +64,7 @@ func Run(t *testing.T, open Opener) {
 		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
 		"who was there at two crashes is carried alone":                suspects,
+		"of those that were in hand at a crash few are at once":        shakenAreFew,
 		"a row that its node does not carry is given back":             givesBack,
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
