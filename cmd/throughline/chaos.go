@@ -21,7 +21,7 @@ type chaosCmd struct {
 	Kills    int             `help:"kill -9 at so many random moments."`
 	Points   []string        `help:"Crash points to die at, each once; all for all of them."`
 	Nodes    int             `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
-	Acts     []string        `help:"With --nodes, how one goes wrong: kill, sleep (for twice the lease), cut (off from the database), roll (all restarted in turn); without it, all of them." enum:"kill,sleep,cut,roll"`
+	Acts     []string        `help:"With --nodes, how one goes wrong: kill, sleep (for twice the lease), cut (off from the database), roll (all restarted in turn); without it and --database, all of them." enum:"kill,sleep,cut,roll"`
 	Latency  time.Duration   `help:"What each call of the far side takes." default:"2ms"`
 	Lease    time.Duration   `help:"How long a node's lease lasts." default:"5s"`
 	Database string          `help:"How the database goes wrong: restart, commit (its answer is lost), full (SQLite; takes root), pool (5 connections)." enum:",restart,commit,full,pool" default:""`
@@ -40,6 +40,9 @@ type chaosCmd struct {
 func (c *chaosCmd) Run(ctx context.Context) error {
 	if c.Nodes > 1 && c.Store == "sqlite" {
 		return errManyNodes
+	}
+	if len(c.Acts) > 0 && c.Nodes < 2 {
+		return errors.New("--acts are of several nodes: --nodes 2 or more")
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
@@ -74,7 +77,7 @@ func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
 	if len(c.Faults) == 0 {
 		c.Faults = farside.Faults
 	}
-	if len(c.Acts) == 0 {
+	if c.Nodes > 1 && len(c.Acts) == 0 && c.Database == "" {
 		c.Acts = trial.Acts
 	}
 	tenants := []string{"north", "south", "west"}

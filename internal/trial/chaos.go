@@ -25,7 +25,7 @@ type Chaos struct {
 	Faults   farside.Plan
 	Deals    int // to send while the far side goes wrong; 0: five seconds' worth
 	Nodes    int
-	Acts     []string      // how nodes go wrong where there are several: of Acts
+	Acts     []string      // how one of several nodes goes wrong: of the list of that name
 	Restore  int           // deals after a backup, before it is restored
 	Database string        // how the database goes wrong: one of DatabaseFaults
 	Times    int           // how often it does, and how often nodes are killed, stopped and cut off; 0: as often as is usual
@@ -142,16 +142,13 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 	if err := r.kills(ctx); err != nil {
 		return err
 	}
-	end := r.traffic.begin(ctx)
-	var err error
-	if r.Nodes > 1 {
-		err = r.manyNodes(ctx)
-	}
-	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 && r.Database == "" {
-		err = r.nothingElse(ctx)
-	}
-	if err = errors.Join(err, end()); err != nil {
+	if err := r.manyNodes(ctx); err != nil {
 		return err
+	}
+	if r.Kills == 0 && len(r.Points) == 0 && len(r.Acts) == 0 && r.Restore == 0 && r.Database == "" {
+		if err := r.loaded(ctx, r.nothingElse); err != nil {
+			return err
+		}
 	}
 	if err := r.points(ctx); err != nil {
 		return err
@@ -160,6 +157,13 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 		return err
 	}
 	return r.restored(ctx)
+}
+
+// loaded does something while the sources send. What they had under way is acknowledged at its end.
+func (r *chaosRun) loaded(ctx context.Context, do func(context.Context) error) error {
+	end := r.traffic.begin(ctx)
+	err := do(ctx)
+	return errors.Join(err, end())
 }
 
 // nothingElse goes wrong but the far side.
@@ -177,10 +181,8 @@ func (r *chaosRun) nothingElse(ctx context.Context) error {
 // rest: a record that is in hand at three crashes is parked, rightly, and would prove nothing.
 func (r *chaosRun) kills(ctx context.Context) error {
 	for done := 0; done < r.Kills; {
-		end := r.traffic.begin(ctx)
 		n := min(2, r.Kills-done)
-		err := r.killTimes(ctx, n)
-		if err := errors.Join(err, end()); err != nil {
+		if err := r.loaded(ctx, func(ctx context.Context) error { return r.killTimes(ctx, n) }); err != nil {
 			return err
 		}
 		done += n

@@ -23,15 +23,35 @@ const (
 var Acts = []string{ActKill, ActSleep, ActCut, ActRoll}
 
 // manyNodes lets one node after the other go wrong in the ways that were asked for, as often as is asked.
+// After every second time all comes to rest, as after kills.
 func (r *chaosRun) manyNodes(ctx context.Context) error {
+	if len(r.Acts) == 0 {
+		return nil
+	}
 	s, err := store.Open(ctx, r.ledger(), time.Now)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	r.lookout = &lookout{r, s}
+	for done := 0; done < r.times(1); done += 2 {
+		n := min(2, r.times(1)-done)
+		if err := r.loaded(ctx, func(ctx context.Context) error { return r.actTimes(ctx, n) }); err != nil {
+			return err
+		}
+		if err := r.calm(ctx); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(r.Acts, ActRoll) {
+		return nil
+	}
+	return r.loaded(ctx, r.rolling)
+}
+
+func (r *chaosRun) actTimes(ctx context.Context, n int) error {
 	act := map[string]func(context.Context, int) error{ActKill: r.takeover, ActSleep: r.sleeper, ActCut: r.cutOff}
-	for range r.times(1) {
+	for range n {
 		for _, name := range r.Acts {
 			if act[name] == nil {
 				continue
@@ -41,10 +61,7 @@ func (r *chaosRun) manyNodes(ctx context.Context) error {
 			}
 		}
 	}
-	if !slices.Contains(r.Acts, ActRoll) {
-		return nil
-	}
-	return r.rolling(ctx)
+	return nil
 }
 
 // takeover kills a node that has work in hand, and measures how long that lies before others have it. A
