@@ -123,7 +123,10 @@ func (r *chaosRun) carryOut(ctx context.Context) (err error) {
 		return err
 	}
 	defer ledger.Close()
-	r.traffic = &traffic{tenants: r.Tenants, fleet: r.fleet, far: r.far, source: newSource(hands), ledger: ledger}
+	r.traffic = &traffic{tenants: r.Tenants, fleet: r.fleet, far: r.far, source: newSource(hands), ledger: ledger, pace: pace}
+	if len(r.Acts) > 0 {
+		r.traffic.pace = nodesPace
+	}
 	for _, act := range []func(context.Context) error{r.underFire, r.drain, r.rest, r.judge} {
 		if err := act(ctx); err != nil {
 			return err
