@@ -299,7 +299,10 @@ func (r *chaosRun) wait(ctx context.Context, as func(hub.Work) bool) error {
 	}
 	defer s.Close()
 	for {
-		open, err := r.others(ctx, s, as)
+		open, err := r.others(ctx, s, as, hub.Ready, hub.Running, hub.Later, hub.Waiting)
+		if err == nil && open == 0 {
+			open, err = r.others(ctx, s, as, "") // in one look: a row may have gone from one state to another between two
+		}
 		if err != nil {
 			return err
 		}
@@ -326,17 +329,19 @@ func rests(w hub.Work) bool {
 // begun says whether a record has been carried, if only to where something went wrong.
 func begun(w hub.Work) bool { return w.State != hub.Ready && w.State != hub.Running }
 
-// others counts the rows of work that are not as they shall be.
-func (r *chaosRun) others(ctx context.Context, s *store.Store, as func(hub.Work) bool) (int, error) {
+// others counts the rows of work in some states ("" for all) that are not as they shall be.
+func (r *chaosRun) others(ctx context.Context, s *store.Store, as func(hub.Work) bool, states ...hub.WorkState) (int, error) {
 	open := 0
 	for _, t := range r.Tenants {
-		list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{Limit: 1 << 20})
-		if err != nil {
-			return 0, err
-		}
-		for _, w := range list {
-			if !as(w) {
-				open++
+		for _, state := range states {
+			list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{State: string(state), Limit: 1 << 20})
+			if err != nil {
+				return 0, err
+			}
+			for _, w := range list {
+				if !as(w) {
+					open++
+				}
 			}
 		}
 	}

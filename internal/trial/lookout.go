@@ -48,7 +48,7 @@ func (w *lookout) inHand(ctx context.Context, i int) (held, error) {
 	return list, err
 }
 
-// each row of work in a state; "" for all.
+// each row of work in a state.
 func (w *lookout) each(ctx context.Context, state string, do func(hub.Work)) error {
 	for _, t := range w.Tenants {
 		list, err := w.store.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{State: state, Limit: 1 << 20})
@@ -74,7 +74,7 @@ func (w *lookout) busy(ctx context.Context, i int) error {
 		if len(list) > 0 {
 			return nil
 		}
-		if pause(ctx, time.Millisecond) != nil {
+		if pause(ctx, 5*time.Millisecond) != nil {
 			return fmt.Errorf("a node under load had nothing in hand for %s", busyLimit)
 		}
 	}
@@ -100,7 +100,7 @@ func (w *lookout) taken(ctx context.Context, list held) error {
 		if time.Since(begun) > limit {
 			return fmt.Errorf("%d of %d records of a dead node were not taken over within %s", n, len(list), limit)
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -108,18 +108,25 @@ func (w *lookout) taken(ctx context.Context, list held) error {
 
 // untaken counts the rows of a list that nobody else has taken yet: they stand under the dead lease, or
 // were given back and wait to be claimed.
-func (w *lookout) untaken(ctx context.Context, list held) (n int, err error) {
+func (w *lookout) untaken(ctx context.Context, list held) (int, error) {
 	if len(list) == 0 {
 		return 0, nil
 	}
-	err = w.each(ctx, "", func(x hub.Work) {
-		was, ours := list[row{string(x.Tenant), string(x.Deployment), x.Key}]
-		waits := x.State == hub.Ready && x.Crashes > was.Crashes
-		if ours && (waits || x.State == hub.Running && x.Epoch == was.Epoch) {
-			n++
+	untaken := map[row]bool{} // a row may be seen twice, as it goes from hand to hand
+	for _, state := range []hub.WorkState{hub.Running, hub.Ready} {
+		err := w.each(ctx, string(state), func(x hub.Work) {
+			name := row{string(x.Tenant), string(x.Deployment), x.Key}
+			was, ours := list[name]
+			waits := x.State == hub.Ready && x.Crashes > was.Crashes
+			if ours && (waits || x.State == hub.Running && x.Epoch == was.Epoch) {
+				untaken[name] = true
+			}
+		})
+		if err != nil {
+			return 0, err
 		}
-	})
-	return n, err
+	}
+	return len(untaken), nil
 }
 
 // twiceTheLease stops a node that has work in hand, in whichever way, for so long, and says how many records
