@@ -50,6 +50,7 @@ type benchDealsCmd struct {
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name; north:K has an ERP of write class K."`
 	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
+	Lag         time.Duration `help:"With --serve-only: how far the far side's searches lag behind, as its connectors say." default:"1s"`
 	Nodes       int           `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
 	Verbose     bool          `help:"Log more." short:"v"`
@@ -145,7 +146,7 @@ func (c *benchDealsCmd) serve(ctx context.Context) error {
 	}
 	cfg := p.config()
 	cfg.Addr, cfg.NewKey, cfg.Lease = c.Addr, true, c.Lease
-	cfg.Allow, cfg.Definitions = append(cfg.Allow, "127.0.0.1/32"), append(cfg.Definitions, bench.Files)
+	cfg.Allow, cfg.Definitions = append(cfg.Allow, "127.0.0.1/32"), append(cfg.Definitions, bench.Late(c.Lag))
 	a, err := app.New(ctx, cfg)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type chaosCmd struct {
 	Restore  int             `help:"Take a backup, carry so many deals more, and restore it."`
 	Share    float64         `help:"Share of the far side's calls that go wrong, such as 0.1."`
 	Faults   []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty, drip; without it all of them but the last."`
+	Lag      time.Duration   `help:"How far searches lag behind what was made, where the far side goes wrong, and what its connectors say of it." default:"1s"`
 	Seed     uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
 	Drain    time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
 	JSON     bool            `help:"Print one JSON object."`
@@ -85,18 +86,18 @@ func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
 		tenants = append(tenants, "east")[:len(c.Classes)]
 	}
 	return &trial.Chaos{
-		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: c.Latency, Tenants: tenants, Classes: c.Classes, Lease: c.Lease},
+		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: c.Latency, Tenants: tenants, Classes: c.Classes, Lease: c.Lease, Lag: c.Lag},
 		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Acts: c.Acts, Deals: c.Deals, Restore: c.Restore, Database: c.Database, Times: c.Times, Drain: c.Drain, Log: c.log(),
-		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults, Lag: searchLag(c.Share)},
+		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults, Lag: c.searchLag()},
 	}
 }
 
-// searchLag is how far searches lag behind where the far side goes wrong: its connectors say 1 s.
-func searchLag(share float64) time.Duration {
-	if share == 0 {
+// searchLag is how far searches lag behind where the far side goes wrong: a little less than its connectors say.
+func (c *chaosCmd) searchLag() time.Duration {
+	if c.Share == 0 {
 		return 0
 	}
-	return 900 * time.Millisecond
+	return c.Lag - c.Lag/10
 }
 
 func (c *chaosCmd) log() io.Writer { return os.Stderr }
