@@ -395,7 +395,8 @@ func (e *Engine) leased(epoch int64) error {
 }
 
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
-// be recorded because the lease is gone is left to the node that took over.
+// be recorded because the lease is gone is left to the node that took over; where none did, since the lease
+// was renewed just in time, tidy gives it back.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
@@ -404,8 +405,11 @@ func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends
 	}
-	if err != nil && !errors.Is(err, store.ErrFenced) {
-		e.doubt()
+	if err == nil {
+		return
+	}
+	e.doubt()
+	if !errors.Is(err, store.ErrFenced) {
 		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
 	}
 }
