@@ -296,10 +296,20 @@ const (
 
 // learn lets the planner count the rows, as often as the changes have doubled. The server does so by itself a
 // minute after it was due; until then it takes all tables for empty and all their indexes for equal, and may
-// look a row up by an index that holds a tenant's every row.
+// look a row up by an index that holds a tenant's every row. A process that starts on a ledger of which the
+// planner knows more rows than it has changed yet has nothing to teach: who claims would wait for it, and the
+// lease with it.
 func (d *postgresDB) learn(ctx context.Context) error {
 	n, next := d.changes.Load(), max(d.next.Load(), firstLesson)
 	if n < next || next > lastLesson || !d.next.CompareAndSwap(d.next.Load(), 2*n) {
+		return nil
+	}
+	var known int64
+	if err := d.pool.QueryRow(ctx, `SELECT COALESCE(MAX(reltuples), 0)::bigint FROM pg_class WHERE oid = to_regclass('work')`).Scan(&known); err != nil {
+		return err
+	}
+	if n < known {
+		d.next.Store(known)
 		return nil
 	}
 	_, err := d.pool.Exec(ctx, `ANALYZE event, work, run, input, record, xref, write, posting, tally`)
