@@ -22,6 +22,7 @@ type benchCmd struct {
 	Idle   benchIdleCmd   `cmd:"" help:"What a product costs that has nothing to do: memory, CPU, start, lists of a full ledger."`
 	Claims benchClaimsCmd `cmd:"" help:"What it takes to hand out work, of few rows and of a million, of few customers and of ten thousand."`
 	Fair   benchFairCmd   `cmd:"" help:"What the others feel of one customer that has a million records waiting, or whose far side is dead."`
+	Load   benchLoadCmd   `cmd:"" help:"A steady stream of webhooks of many customers, and a burst: how they are acknowledged, how old records get, at what cost."`
 	Floor  benchFloorCmd  `cmd:"" help:"The same five calls with nothing around them: what a comparison starts from."`
 	Far    benchFarCmd    `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
 }
