@@ -119,3 +119,21 @@ func difference(a, b []string) string {
 	}
 	return fmt.Sprintf("%d lines, then %d", len(a), len(b))
 }
+
+// TestLoginsAndBatchesHappen: what the seeds pick of them comes to pass, each kind of it.
+func TestLoginsAndBatchesHappen(t *testing.T) {
+	all := map[string]int{}
+	for seed := range uint64(100) {
+		if p := Draw(seed + 1); p.Gather > 5*time.Millisecond {
+			for what, n := range play(t, p, sane()).Counts {
+				all[what] += n
+			}
+		}
+	}
+	for _, what := range []string{"tokens given", "consents revoked", "batches", "of a batch, made", "of a batch, refused", "of a batch, made and not told of", "of a batch, forgotten", "of a batch, cut off"} {
+		if all[what] == 0 {
+			t.Errorf("%s: never in a hundred seeds; %v", what, all)
+		}
+	}
+	t.Log(all)
+}
