@@ -15,8 +15,8 @@ type benchLoadCmd struct {
 	Customers int           `help:"Customers whose webhooks they are, in turns." default:"50"`
 	Latency   time.Duration `help:"What each call of the far side takes." default:"5ms"`
 	Drain     time.Duration `help:"How long all that was acknowledged may take to be written afterwards." default:"10m"`
-	AckP99    time.Duration `help:"Fail where acknowledgements take longer (p99)."`
-	AgeP99    time.Duration `help:"Fail where records take longer from webhook to write-back (p99): at least as long as they wait in the queue."`
+	AckP99    time.Duration `name:"ack-p99" help:"Fail where acknowledgements take longer (p99)."`
+	AgeP99    time.Duration `name:"age-p99" help:"Fail where records take longer from webhook to write-back (p99): at least as long as they wait in the queue."`
 	RSS       float64       `help:"Fail above so many MiB."`
 	Data      string        `help:"Folder of the embedded store and the master key; without it a temporary one." type:"path"`
 	Store     string        `help:"sqlite, or a PostgreSQL URL (measured in a schema of its own)." default:"sqlite"`
