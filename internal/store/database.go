@@ -335,6 +335,18 @@ func (d *postgresDB) each(ctx context.Context, q string, args [][]any) ([]int64,
 	return n, err
 }
 
+// silence is after how long the server gives up a transaction whose process says no more: one that was stopped
+// or cut off in the midst of it would hold its rows for as long as that lasts, and no other node could renew its
+// lease. Between two statements of ours nothing is waited for but the machine.
+const silence = 2 * time.Second
+
+// quiet lets a transaction be silent for longer, 0: for ever. A login is made in it, or its rows go to or come from
+// a file.
+func quiet(ctx context.Context, t pgx.Tx, limit time.Duration) error {
+	_, err := t.Exec(ctx, fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds()))
+	return err
+}
+
 // changeLimit ends a change whose database has gone silent, so that the node can say so.
 const changeLimit = 30 * time.Second
 
@@ -346,15 +358,32 @@ func (d *postgresDB) change(ctx context.Context, f func(tx) error) error {
 func (d *postgresDB) within(ctx context.Context, limit time.Duration, f func(tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error {
+		if limit > changeLimit {
+			if err := quiet(ctx, t, limit); err != nil {
+				return err
+			}
+		}
+		return f(pgTx{t})
+	})
 }
 
 func (d *postgresDB) snapshot(ctx context.Context, f func(tx) error) error {
-	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t pgx.Tx) error { return f(pgTx{t}) })
+	return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(t pgx.Tx) error {
+		if err := quiet(ctx, t, 0); err != nil {
+			return err
+		}
+		return f(pgTx{t})
+	})
 }
 
 func (d *postgresDB) fill(ctx context.Context, f func(filler) error) error {
-	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error { return f(pgTx{t}) })
+	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error {
+		if err := quiet(ctx, t, 0); err != nil {
+			return err
+		}
+		return f(pgTx{t})
+	})
 }
 
 func (d *postgresDB) close() error { d.pool.Close(); return nil }

@@ -111,3 +111,44 @@ func TestAFullLedgerIsNotCountedAnew(t *testing.T) {
 		t.Errorf("once so much has changed the lesson after is at %d, want 1000", n)
 	}
 }
+
+// TestAStoppedNodeHoldsNobodyUp: it was stopped in the midst of a transaction that has the ledger's row. The others
+// renew their leases all the same, and when it goes on, it finds that it recorded nothing.
+func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	epoch, err := s.Join(t.Context(), "lively", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asleep, wakes, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- s.db.change(context.Background(), func(t tx) error {
+			if _, err := t.exec(context.Background(), `UPDATE ledger SET mark = mark + 1000`); err != nil {
+				return err
+			}
+			close(asleep)
+			<-wakes
+			return nil
+		})
+	}()
+	<-asleep
+	begun := time.Now()
+	if err := s.Renew(t.Context(), epoch, time.Minute); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 4*silence {
+		t.Errorf("a lease was renewed after %s", took)
+	}
+	close(wakes)
+	if err := <-ended; err == nil {
+		t.Error("the transaction of the node that was stopped came about")
+	}
+}
