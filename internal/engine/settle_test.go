@@ -133,3 +133,29 @@ func TestALeaseThatIsRenewedTooLateForItsRuns(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAChangeThatIsTakenBackWhileItsAnswerIsLost: the far side was sent another form, and its answer was lost; then
+// the record is again as it was written before. What stands there is the other form.
+func TestAChangeThatIsTakenBackWhileItsAnswerIsLost(t *testing.T) {
+	h := newHouse(t)
+	h.win()
+	h.drain()
+	h.once()
+	h.far.deal["name"] = "Relaunch II"
+	h.far.on(func(_ int, when string) (int, bool) { return -1, when == "after" && len(h.far.patched) > 1 })
+	h.win()
+	h.round()
+	h.far.on(nil)
+	h.far.deal["name"] = "Relaunch"
+	h.win()
+	h.drain()
+	var names []string
+	for _, body := range h.far.patched {
+		if strings.Contains(body, `"name"`) {
+			names = append(names, body)
+		}
+	}
+	if len(names) < 2 || !strings.Contains(names[len(names)-1], `"name":"Relaunch"`) {
+		t.Errorf("written were %s; want the form that holds last", strings.Join(names, " "))
+	}
+}
