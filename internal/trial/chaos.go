@@ -149,7 +149,7 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 		return err
 	}
 	if r.Kills == 0 && len(r.Points) == 0 && len(r.Acts) == 0 && r.Restore == 0 && r.Database == "" {
-		if err := r.loaded(ctx, r.nothingElse); err != nil {
+		if err := r.nothingElse(ctx); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func (r *chaosRun) loaded(ctx context.Context, do func(context.Context) error) e
 // nothingElse goes wrong but the far side.
 func (r *chaosRun) nothingElse(ctx context.Context) error {
 	if r.Deals == 0 {
-		return pause(ctx, 5*time.Second)
+		return r.loaded(ctx, func(ctx context.Context) error { return pause(ctx, 5*time.Second) })
 	}
 	if err := r.traffic.send(ctx, r.Deals); err != nil {
 		return err
