@@ -2,7 +2,8 @@
 # make check      what CI runs: format, vet, tests on SQLite and PostgreSQL
 # make real       the test on the real systems (Tryton, Redmine; installed by apt where we are root)
 # make bench      the benchmarks of the hot paths
-# make drill      the whole product in simulated time, 1,000 seeds: minutes; make soak: 50,000, a night
+# make drill      the whole product in simulated time, 1,000 seeds: minutes
+# make soak       a night: 50,000 seeds, load for 10 and 15 minutes (SOAK=2m for less), a hundred kills, fifty sleeps
 # make fuzz       each parser of strangers' bytes against made-up ones, for FUZZTIME (20s)
 # make breaks     break it on purpose and count the seeds that it takes to be found
 # make chaos      kills, crash points, a faulty far side, three nodes: nothing lost, nothing twice (minutes)
@@ -37,7 +38,8 @@ bench:
 drill:
 	DRILL_SEEDS=1000 $(GO) test -count=1 -timeout 30m -run TestSeeds ./internal/drill
 
-soak:
+soak: build
+	scripts/with-postgres scripts/soak
 	DRILL_SEEDS=50000 $(GO) test -count=1 -timeout 0 -run TestSeeds ./internal/drill
 
 fuzz:

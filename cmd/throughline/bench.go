@@ -22,6 +22,7 @@ type benchCmd struct {
 	Idle   benchIdleCmd   `cmd:"" help:"What a product costs that has nothing to do: memory, CPU, start, lists of a full ledger."`
 	Claims benchClaimsCmd `cmd:"" help:"What it takes to hand out work, of few rows and of a million, of few customers and of ten thousand."`
 	Fair   benchFairCmd   `cmd:"" help:"What the others feel of one customer that has a million records waiting, or whose far side is dead."`
+	Load   benchLoadCmd   `cmd:"" help:"A steady stream of webhooks of many customers, and a burst: how they are acknowledged, how old records get, at what cost."`
 	Floor  benchFloorCmd  `cmd:"" help:"The same five calls with nothing around them: what a comparison starts from."`
 	Far    benchFarCmd    `cmd:"" help:"Only the far side, with a set latency; prints one JSON line when ready."`
 }
@@ -50,6 +51,7 @@ type benchDealsCmd struct {
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name; north:K has an ERP of write class K."`
 	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
+	Lag         time.Duration `help:"With --serve-only: how far the far side's searches lag behind, as its connectors say." default:"1s"`
 	Nodes       int           `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
 	BesideFloor bool          `help:"Measure the bare loop in the same run and print the ratios."`
 	Verbose     bool          `help:"Log more." short:"v"`
@@ -145,7 +147,7 @@ func (c *benchDealsCmd) serve(ctx context.Context) error {
 	}
 	cfg := p.config()
 	cfg.Addr, cfg.NewKey, cfg.Lease = c.Addr, true, c.Lease
-	cfg.Allow, cfg.Definitions = append(cfg.Allow, "127.0.0.1/32"), append(cfg.Definitions, bench.Files)
+	cfg.Allow, cfg.Definitions = append(cfg.Allow, "127.0.0.1/32"), append(cfg.Definitions, bench.Late(c.Lag))
 	a, err := app.New(ctx, cfg)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func onBothStores(t *testing.T, do func(t *testing.T, program, store string)) {
 
 func carriedOut(t *testing.T, program string, c chaosCmd) trial.Result {
 	t.Helper()
-	c.Nodes, c.Lease, c.Drain = 1, 2*time.Second, 30*time.Second
+	c.Nodes, c.Lease, c.Latency, c.Lag, c.Drain = 1, 2*time.Second, 2*time.Millisecond, time.Second, 30*time.Second
 	plan := c.plan(program, t.TempDir())
 	plan.Log = testLog{t}
 	r, err := plan.Run(t.Context())

@@ -9,6 +9,7 @@ import (
 	"throughline/internal/engine"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 )
 
@@ -21,10 +22,12 @@ var breaks = []struct {
 	lag   string
 }{
 	{name: "a write without an intent", seed: 2, seams: recording(func(_ *node, st store.Step) store.Step { st.Open = nil; return st })},
-	{name: "a node that slept does not know of it, and is not fenced", seed: 89, seams: func(s *seams) { recording(unfenced)(s); s.now = drowsy }},
+	{name: "a node that slept does not know of it, and is not fenced", seed: 385, seams: func(s *seams) { recording(unfenced)(s); s.now = drowsy }},
 	{name: "a cursor ahead of what was read", seed: 5, seams: func(s *seams) { s.ticker = func(in *ingest.Ingest) engine.Ticker { return hasty{in} } }},
 	{name: "an outcome forgotten", seed: 1, seams: recording(func(_ *node, st store.Step) store.Step { st.Close = nil; return st })},
 	{name: "a create in the grey zone", seed: 18, lag: "1ms"},
+	{name: "each node logs in for itself", seed: 8, seams: func(s *seams) { s.logins = func(n *node) remote.Sessions { return solitary{sessions{n}} } }},
+	{name: "what a login gave is not kept", seed: 8, seams: func(s *seams) { s.logins = func(n *node) remote.Sessions { return forgetful{sessions{n}} } }},
 }
 
 // meddler changes what is recorded.
@@ -86,6 +89,25 @@ func (h hasty) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step
 		st.Cursor.Value = time.Now().Add(40 * time.Second).UTC().Format(time.RFC3339Nano) // the overlap is read again
 	}
 	return st, err
+}
+
+// solitary logs in without waiting for others who do.
+type solitary struct{ sessions }
+
+func (s solitary) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, stale int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	return s.renew(ctx, t, id, stale, login)
+}
+
+// forgetful uses what a login gave, and does not keep it.
+type forgetful struct{ sessions }
+
+func (s forgetful) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, stale int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	before, version, err := s.Load(ctx, t, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	session, err := login(before)
+	return session, version + 1, err
 }
 
 // TestBreaksAreFound breaks the product on purpose and has a seed find it. With DRILL_BREAK it looks how

@@ -76,16 +76,62 @@ var creates = map[string]string{
 	"X": `write: X`,
 }
 
+// The connectors of systems that are more than that.
+const (
+	batched  = "-batch"
+	loggedIn = "-login"
+)
+
+// firstToken is the refresh token that a person's consent gave.
+const firstToken = "first"
+
+// tokens in exchange for a refresh token, which is another one each time.
+const auth = `
+auth:
+  oauth2: {token: "{settings.url}/token", grant: refresh_token, client: body, client_id: =settings.url, client_secret: =settings.url, refresh_token: '="` + firstToken + `"'}
+records:`
+
+// many is a create of class S that takes several projects in one call.
+const many = `
+      write: S
+      batch:
+        post: /projects/batch
+        body: {items: '=items.map(i, {"externalId": i.marker, "name": i.fields.name})'}
+        max: 3
+        for: =item.externalId
+        failed: =item.error != null
+        message: =item.error`
+
 // Definitions are the connectors of the drill, with the mappings and the template of the measurements.
 // Lag is what those of class S say of their searches; empty: nothing, so that the product's own word counts.
 func Definitions(lag string) (*catalog.Catalog, error) {
-	files := fstest.MapFS{"far-crm/connector.yaml": {Data: []byte(crm)}}
-	err := borrow(files, "far-crm", "far-crm/mapping/opportunity.yaml")
+	files := fstest.MapFS{}
+	add := func(name, text string, mappings ...string) (err error) {
+		for _, login := range []bool{false, true} {
+			full, file := name, text
+			if login {
+				full, file = name+loggedIn, strings.Replace(text, "\nrecords:", auth, 1)
+			}
+			file = strings.Replace(file, "connector: "+name+"\n", "connector: "+full+"\n", 1)
+			files[full+"/connector.yaml"] = &fstest.MapFile{Data: []byte(file)}
+			for _, m := range mappings {
+				err = errors.Join(err, borrow(files, full, m))
+			}
+		}
+		return err
+	}
+	err := add("far-crm", crm, "far-crm/mapping/opportunity.yaml")
 	for class := range creates {
 		for _, role := range []string{"erp", "time"} {
-			name := "far-" + role + "-" + strings.ToLower(class)
-			files[name+"/connector.yaml"] = &fstest.MapFile{Data: []byte(booksOf(role, class, lag))}
-			err = errors.Join(err, borrow(files, name, "far-"+role+"/mapping/project.yaml"), borrow(files, name, "far-erp/mapping/account.yaml"))
+			name, mapped := "far-"+role+"-"+strings.ToLower(class), "far-"+role+"/mapping/project.yaml"
+			text := booksOf(role, class, lag)
+			err = errors.Join(err, add(name, text, mapped, "far-erp/mapping/account.yaml"))
+			if role == "time" && class == "S" {
+				at := strings.LastIndex(text, "create: {write: S") // of projects
+				end := at + strings.Index(text[at:], "\n")
+				many := strings.Replace(text[:at]+"create:"+many+text[end:], "connector: "+name, "connector: "+name+batched, 1)
+				err = errors.Join(err, add(name+batched, many, mapped, "far-erp/mapping/account.yaml"))
+			}
 		}
 	}
 	temps, sub := fs.Sub(bench.Files, "templates")

@@ -54,10 +54,12 @@ func inside(t *testing.T, p Plan, cat *catalog.Catalog, path string, with seams)
 var corpus = map[uint64]string{
 	12:  "what was found in its older form was not updated",
 	152: "a flow waited for a write that it had taken up itself",
+	189: "what was written before was taken to stand, though another form had been sent since",
 	201: "one flow waits for what another parked: a person's business",
 	250: "a repeat that was turned away closed its intent",
 	271: "clocks four minutes apart: a search was believed at once",
 	291: "a cursor passed what had changed while it read",
+	538: "a new session had ended before the call came there",
 	522: "a row that was given back read its record anew",
 	767: "who waits for a parked record's write, once a person has retried that",
 }
@@ -118,4 +120,22 @@ func difference(a, b []string) string {
 		}
 	}
 	return fmt.Sprintf("%d lines, then %d", len(a), len(b))
+}
+
+// TestLoginsAndBatchesHappen: what the seeds pick of them comes to pass, each kind of it.
+func TestLoginsAndBatchesHappen(t *testing.T) {
+	all := map[string]int{}
+	for seed := range uint64(100) {
+		if p := Draw(seed + 1); p.Gather > 5*time.Millisecond {
+			for what, n := range play(t, p, sane()).Counts {
+				all[what] += n
+			}
+		}
+	}
+	for _, what := range []string{"tokens given", "consents revoked", "batches", "of a batch, made", "of a batch, refused", "of a batch, made and not told of", "of a batch, forgotten", "of a batch, cut off"} {
+		if all[what] == 0 {
+			t.Errorf("%s: never in a hundred seeds; %v", what, all)
+		}
+	}
+	t.Log(all)
 }

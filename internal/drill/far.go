@@ -27,12 +27,18 @@ const (
 type far struct {
 	plan   Plan
 	chance *chance
+	begun  time.Time
+	fault  func(format string, args ...any) // told what is wrong beyond what the oracle sees
 
 	mu      sync.Mutex
 	nextID  int
 	tenants map[string]*account
 	effects []oracle.Effect
+	counts  map[string]int // what has happened that shows only in the end
 }
+
+// count notes that something has happened; f.mu is held.
+func (f *far) count(what string) { f.counts[what]++ }
 
 // account is what one tenant has at the far sides.
 type account struct {
@@ -41,6 +47,8 @@ type account struct {
 	deals []*deal
 	made  []*object
 	keys  map[string]*object // by idempotency key
+	login string             // the role that asks for tokens
+	token tokens
 }
 
 // deal is a record of the CRM as it stands.
@@ -74,6 +82,7 @@ type sent struct {
 	Budget     string `json:"budget"`
 	ExternalID string `json:"externalId"`
 	Number     string `json:"projectNumber"`
+	Items      []sent `json:"items"`
 }
 
 // reply is an answer; whole is false where the connection ends in the middle of it.
@@ -85,9 +94,9 @@ type reply struct {
 }
 
 func newFar(p Plan, c *chance) *far {
-	f := &far{plan: p, chance: c, tenants: map[string]*account{}}
+	f := &far{plan: p, chance: c, tenants: map[string]*account{}, counts: map[string]int{}}
 	for _, t := range p.Tenants {
-		f.tenants[t.Name] = &account{name: t.Name, class: map[string]string{"erp": t.ERP, "time": t.Time}, keys: map[string]*object{}}
+		f.tenants[t.Name] = &account{name: t.Name, class: map[string]string{"erp": t.ERP, "time": t.Time}, keys: map[string]*object{}, login: t.Login}
 	}
 	return f
 }
@@ -171,6 +180,14 @@ func (f *far) answer(r *http.Request, body []byte, lostAnswer bool) reply {
 	defer f.mu.Unlock()
 	a := f.tenants[tenant]
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if a != nil && role == a.login {
+		if parts[0] == "token" {
+			return f.refresh(a, body)
+		}
+		if !a.token.good(r) {
+			return says(http.StatusUnauthorized, map[string]any{"message": "the token has expired"})
+		}
+	}
 	var s sent
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &s); err != nil {
@@ -185,7 +202,7 @@ func (f *far) answer(r *http.Request, body []byte, lostAnswer bool) reply {
 		out = f.books(a, role, r, parts, s)
 	}
 	for i := before; i < len(f.effects); i++ {
-		f.effects[i].Lost = lostAnswer
+		f.effects[i].Lost = f.effects[i].Lost || lostAnswer
 	}
 	return out
 }
@@ -249,6 +266,9 @@ func (a *account) list(r *http.Request) reply {
 
 func (f *far) books(a *account, role string, r *http.Request, parts []string, s sent) reply {
 	kind := role + "." + strings.TrimSuffix(parts[0], "s")
+	if len(parts) == 2 && parts[1] == "batch" {
+		return f.batch(a, kind, s.Items)
+	}
 	switch r.Method {
 	case http.MethodGet:
 		return f.search(a, kind, r.URL.Query().Get("externalId"))
@@ -288,14 +308,19 @@ func (f *far) create(a *account, kind, key string, s sent) reply {
 	if f.refuses(a, kind, s) {
 		return says(http.StatusBadRequest, map[string]any{"message": "no such project here"})
 	}
-	f.nextID++
-	o := &object{ID: strconv.Itoa(f.nextID), ExternalID: s.ExternalID, kind: kind, about: aboutOf(s.Name), shown: time.Now().Add(f.lag(a.name + kind + s.ExternalID))}
-	a.made = append(a.made, o)
+	o := f.add(a, kind, s)
 	if key != "" {
 		a.keys[key] = o
 	}
 	f.note(a, o, oracle.Create, s)
 	return says(http.StatusCreated, o)
+}
+
+func (f *far) add(a *account, kind string, s sent) *object {
+	f.nextID++
+	o := &object{ID: strconv.Itoa(f.nextID), ExternalID: s.ExternalID, kind: kind, about: aboutOf(s.Name), shown: time.Now().Add(f.lag(a.name + kind + s.ExternalID))}
+	a.made = append(a.made, o)
+	return o
 }
 
 func (f *far) update(a *account, o *object, s sent) reply {

@@ -17,6 +17,7 @@ type Result struct {
 	Ledgers oracle.Ledgers
 	Verdict oracle.Verdict
 	Faults  []string // what is wrong beyond what the oracle sees
+	Counts  map[string]int
 }
 
 // Good reports that nothing is wrong.
@@ -111,7 +112,7 @@ func (w *world) judge(ctx context.Context) (Result, error) {
 	}
 	v := oracle.Check(l)
 	v.Findings = slices.DeleteFunc(v.Findings, w.allowed)
-	return Result{Ledgers: l, Verdict: v, Faults: w.faults}, nil
+	return Result{Ledgers: l, Verdict: v, Faults: w.faults, Counts: w.far.counts}, nil
 }
 
 // allowed reports what is no fault: order is promised per flow. Of two flows that write the same

@@ -49,11 +49,11 @@ func (w *world) start(at, life int) *node {
 	n := &node{world: w, at: at, life: life, skew: w.plan.Nodes[at], ended: make(chan struct{}), poke: make(chan struct{})}
 	n.clock = w.store.Clock(func() time.Time { return time.Now().Add(n.skew) })
 	loader := engine.NewLoader(w.store, w.catalog, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, n.now)
-	client := remote.New(egress.New(egress.Options{Transport: n}), nil, nil, n.now)
+	client := remote.New(egress.New(egress.Options{Transport: n}), w.seams.logins(n), nil, n.now)
 	n.journl = w.store.Journal()
 	tick := &ticker{node: n}
 	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: w.seams.now(n), Sync: n.sync, NewID: n.newID,
-		Rand: rand.New(byClock(w.plan.Seed)), Log: slog.New(slog.DiscardHandler), Workers: w.plan.Workers, Gather: 5 * time.Millisecond,
+		Rand: rand.New(byClock(w.plan.Seed)), Log: slog.New(slog.DiscardHandler), Workers: w.plan.Workers, Gather: w.plan.Gather,
 		Lease: w.plan.Lease, Sole: len(w.plan.Nodes) == 1, Name: fmt.Sprint("node ", at)})
 	n.ingest = ingest.New(w.store, n.journl, loader, client, n.now, n.newID, func() { n.engine.Wake(); w.stir() })
 	tick.Ticker = w.seams.ticker(n.ingest)
@@ -315,7 +315,11 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	label := r.Method + r.URL.String() + string(body)
-	n.gate(label)
+	if n.asleep() > 0 { // a timer has woken it, which does not happen to a process that is stopped: it has not come to this yet
+		n.gate(label)
+		return nil, &hub.Error{Kind: hub.Unavailable, Code: "egress.unreachable", Message: "it slept before it could send"}
+	}
+	n.live()
 	n.passes("call", false)
 	luck := n.chance.of(label)
 	fault := n.plan.draw(luck, n.since())
@@ -346,6 +350,9 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 	case out := <-answered:
 		n.gate("answered " + label)
 		n.passes("call", true)
+		if fault == well {
+			n.far.arrived(r)
+		}
 		return out()
 	}
 }

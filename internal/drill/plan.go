@@ -29,7 +29,9 @@ type Plan struct {
 	Lag     time.Duration // the far sides' searches and lists are behind by up to this
 	Share   float64       // of the calls that go wrong
 	Faults  []Fault
-	Deaf    float64 // the share of durable points whose answer is lost, whether recorded or not
+	Gather  time.Duration // how long a write waits for others to share a call with
+	Spoilt  float64       // the share of records in batches that do not fare well
+	Deaf    float64       // the share of durable points whose answer is lost, whether recorded or not
 	Kills   []Kill
 	Sleeps  []Sleep
 }
@@ -41,6 +43,8 @@ type Tenant struct {
 	Flows int    // deployments of the same template: they compete for the same records
 	ERP   string // write class of its creates
 	Time  string
+	Login string // the role whose system asks for tokens that expire; empty: none does
+	Batch bool   // the time tracker takes many projects in one call, with an outcome for each
 	Deals []Deal
 }
 
@@ -125,7 +129,35 @@ func Draw(seed uint64) Plan {
 	for _, name := range []string{"north", "south", "east", "west"}[:2+r.IntN(3)] {
 		p.Tenants = append(p.Tenants, r.tenant(name, p.Fire))
 	}
+	if p.Gather = 5 * time.Millisecond; seed%5 >= 3 { // the others stay as they were when they found something
+		p.more(dice{rand.New(rand.NewPCG(seed, 1))})
+	}
 	return p
+}
+
+// more picks logins and batches. Deals that are won together are what batches are made of.
+func (p *Plan) more(r dice) {
+	p.Gather, p.Workers, p.Spoilt = r.span(500*time.Millisecond, 8*time.Second), max(p.Workers, 4), 0.5*r.Float64()
+	for i := range p.Tenants {
+		t := &p.Tenants[i]
+		if r.odds(0.5) {
+			t.Login = []string{"crm", "erp", "time"}[r.IntN(3)]
+		}
+		if !r.odds(0.5) {
+			continue
+		}
+		t.Time, t.Batch = "S", true
+		for id := len(t.Deals) + 1; id <= 7; id++ {
+			t.Deals = append(t.Deals, Deal{ID: fmt.Sprint(id), Versions: []Version{r.version(0)}})
+		}
+		first := r.span(0, p.Fire/4)
+		for _, d := range t.Deals {
+			late := d.Versions[0].At - first
+			for v := range d.Versions {
+				d.Versions[v].At -= late
+			}
+		}
+	}
 }
 
 // dice are the seed's choices.
@@ -193,7 +225,7 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "  node %d sleeps at %s for %s\n", s.Node, s.At, s.For)
 	}
 	for _, t := range p.Tenants {
-		fmt.Fprintf(&b, "  %s hears by %s, %d flows, ERP %s, time %s\n", t.Name, t.Hears, t.Flows, t.ERP, t.Time)
+		fmt.Fprintf(&b, "  %s hears by %s, %d flows, ERP %s, time %s, logs in to %q, batches %v (gathered for %s, %.0f %% spoilt)\n", t.Name, t.Hears, t.Flows, t.ERP, t.Time, t.Login, t.Batch, p.Gather, p.Spoilt*100)
 		for _, d := range t.Deals {
 			for v, x := range d.Versions {
 				fmt.Fprintf(&b, "    deal %s version %d at %s, told after %v %s\n", d.ID, v+1, x.At, x.Events, x.Poison)

@@ -13,6 +13,7 @@ import (
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/oracle"
+	"throughline/internal/remote"
 	"throughline/internal/store"
 )
 
@@ -36,6 +37,7 @@ type world struct {
 	faults []string // what is wrong beyond what the oracle sees
 	steps  int      // durable points
 	jobs   sync.WaitGroup
+	locks  map[string]chan struct{} // of connections' sessions, as a database of many nodes has them
 }
 
 // seams are where the product can be broken on purpose.
@@ -43,12 +45,13 @@ type seams struct {
 	trace   func(line string) // told what happens inside; nil: nobody asks
 	journal func(*node) engine.Journal
 	ticker  func(*ingest.Ingest) engine.Ticker
+	logins  func(*node) remote.Sessions
 	now     func(*node) func() time.Time // the clock that leases are looked at by
 }
 
 func sane() seams {
 	return seams{journal: func(n *node) engine.Journal { return journal{n} }, ticker: func(in *ingest.Ingest) engine.Ticker { return in },
-		now: func(n *node) func() time.Time { return n.now }}
+		logins: func(n *node) remote.Sessions { return sessions{n} }, now: func(n *node) func() time.Time { return n.now }}
 }
 
 // Run carries out a plan on an empty store. It is called in a bubble, in which the store was opened.
@@ -58,7 +61,8 @@ func Run(ctx context.Context, p Plan, c *catalog.Catalog, s *store.Store) (Resul
 
 func run(ctx context.Context, p Plan, c *catalog.Catalog, s *store.Store, with seams) (Result, error) {
 	luck := newChance(p.Seed)
-	w := &world{plan: p, seams: with, catalog: c, store: s, chance: luck, far: newFar(p, luck), begun: time.Now(), passed: map[string]int{}, polls: map[string]int{}, ends: map[hub.RunID]time.Time{}}
+	w := &world{plan: p, seams: with, catalog: c, store: s, chance: luck, far: newFar(p, luck), begun: time.Now(), passed: map[string]int{}, polls: map[string]int{}, ends: map[hub.RunID]time.Time{}, locks: map[string]chan struct{}{}}
+	w.far.begun, w.far.fault = w.begun, w.fault
 	if err := w.apply(ctx); err != nil {
 		return Result{}, err
 	}
@@ -106,9 +110,8 @@ func (w *world) apply(ctx context.Context) error {
 	for _, t := range w.plan.Tenants {
 		id := hub.TenantID(t.Name)
 		setup := store.Setup{Customer: store.Customer{ID: id, Name: t.Name, Zone: "UTC", Currency: "USD", Created: now}}
-		for role, system := range map[string]string{"crm": "far-crm", "erp": "far-erp-" + lower(t.ERP), "time": "far-time-" + lower(t.Time)} {
-			setup.Connections = append(setup.Connections, store.Connection{Tenant: id, ID: hub.ConnectionID(role), Connector: system, State: "active", Updated: now,
-				Settings: fmt.Sprintf(`{"url":"https://%s.%s.example"}`, role, t.Name)})
+		for _, role := range []string{"crm", "erp", "time"} {
+			setup.Connections = append(setup.Connections, t.connection(role))
 		}
 		for f := range t.Flows {
 			name, poll := hub.DeploymentID(fmt.Sprint("deals-", f)), ""
@@ -124,6 +127,19 @@ func (w *world) apply(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// connection is a tenant's link to one of its systems, as it is new.
+func (t Tenant) connection(role string) store.Connection {
+	system := map[string]string{"crm": "far-crm", "erp": "far-erp-" + lower(t.ERP), "time": "far-time-" + lower(t.Time)}[role]
+	if role == "time" && t.Batch {
+		system += batched
+	}
+	if role == t.Login {
+		system += loggedIn
+	}
+	return store.Connection{Tenant: hub.TenantID(t.Name), ID: hub.ConnectionID(role), Connector: system, State: "active", Updated: time.Now(),
+		Settings: fmt.Sprintf(`{"url":"https://%s.%s.example"}`, role, t.Name)}
 }
 
 func lower(class string) string { return string(class[0] + 'a' - 'A') }
@@ -330,7 +346,7 @@ func (w *world) unfinished(ctx context.Context) (open, waiting []string, err err
 		for _, x := range list {
 			busy := x.State == hub.Ready || x.State == hub.Running || x.State == hub.Later
 			if x.Key == ingest.PollKey {
-				busy = !w.heard(t, x.Deployment)
+				busy = !w.heard(t, x.Deployment) && x.State != hub.Stopped // which a person has to look at first
 			}
 			if x.State == hub.Waiting && !w.personal(t, x.Key) {
 				waiting = append(waiting, fmt.Sprintf("%s %s %s (%s)", t.Name, x.Deployment, x.Key, x.Reason))
@@ -354,6 +370,9 @@ func (w *world) personal(t Tenant, key string) bool {
 func (w *world) retry(ctx context.Context) (n int, err error) {
 	for _, t := range w.plan.Tenants {
 		tenant := w.store.Tenant(hub.TenantID(t.Name))
+		if err := w.reconnect(ctx, t); err != nil {
+			return n, err
+		}
 		list, err := tenant.Exceptions(ctx, store.Filter{State: "open", Limit: 1000})
 		if err != nil {
 			return n, err

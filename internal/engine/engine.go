@@ -102,7 +102,7 @@ func (e *Engine) Wake() {
 
 const (
 	idle     = 200 * time.Millisecond // how long a quiet engine waits before it looks for work of other nodes
-	recovery = 5 * time.Second        // how often it looks for dead nodes
+	recovery = 2 * time.Second        // how often it looks for dead nodes; with a short lease, at a third of it
 	trouble  = time.Second            // how long it waits when the store fails
 )
 
@@ -234,7 +234,7 @@ func (e *Engine) keep(ctx context.Context, recovered *time.Time) error {
 	if err := e.Store.Learn(ctx); err != nil {
 		return fmt.Errorf("let the store learn its size: %w", err)
 	}
-	if now.Sub(*recovered) <= recovery {
+	if now.Sub(*recovered) <= min(recovery, e.Lease/3) {
 		return nil
 	}
 	*recovered = now
@@ -277,10 +277,10 @@ func (e *Engine) hold(w hub.Work, held bool) {
 	h := handle(w)
 	if held {
 		e.hand[h]++
-		e.shares.hold(w.Tenant, 1)
+		e.shares.hold(w, 1)
 		return
 	}
-	e.shares.hold(w.Tenant, -1)
+	e.shares.hold(w, -1)
 	if e.hand[h]--; e.hand[h] == 0 {
 		delete(e.hand, h)
 	}
@@ -395,7 +395,8 @@ func (e *Engine) leased(epoch int64) error {
 }
 
 // Carry carries out one claimed row to its next durable point: an outcome, or a pause. What cannot
-// be recorded because the lease is gone is left to the node that took over.
+// be recorded because the lease is gone is left to the node that took over; where none did, since the lease
+// was renewed just in time, tidy gives it back.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again}
 	err := r.end(r.guarded())
@@ -404,8 +405,11 @@ func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends
 	}
-	if err != nil && !errors.Is(err, store.ErrFenced) {
-		e.doubt()
+	if err == nil {
+		return
+	}
+	e.doubt()
+	if !errors.Is(err, store.ErrFenced) {
 		e.Log.Error("record a run's end", "run", w.Run, "key", w.Key, "error", err)
 	}
 }

@@ -38,7 +38,7 @@ func (e *Engine) Take(w hub.Work) bool {
 	}
 	e.carries.Add(1)
 	e.hand[handle(w)]++
-	e.shares.hold(w.Tenant, 1)
+	e.shares.hold(w, 1)
 	return true
 }
 

@@ -38,6 +38,10 @@ func next(e *hub.Error, attempts int, class hub.WriteClass, jitter float64) verd
 		return retry(e, attempts, jitter)
 	case hub.Unavailable:
 		return retry(e, attempts, jitter)
+	case hub.Expired:
+		if e.Code == "far.session_expired" && attempts < 2 {
+			return retry(e, attempts, jitter) // the new session had ended, too, before the call came there
+		}
 	case hub.Internal:
 		if attempts < 2 {
 			return retry(e, attempts, jitter)

@@ -29,6 +29,8 @@ func TestNext(t *testing.T) {
 		{"a defect of ours is tried twice", kind(hub.Internal), 1, "", verdict{again, 30 * time.Second, true}},
 		{"and then goes to a person", kind(hub.Internal), 2, "", verdict{do: park}},
 		{"an expired connection goes to a person", kind(hub.Expired), 0, "", verdict{do: park}},
+		{"a session that ended before the call got there is renewed once more", &hub.Error{Kind: hub.Expired, Code: "far.session_expired"}, 1, "", verdict{again, 30 * time.Second, true}},
+		{"and then goes to a person, too", &hub.Error{Kind: hub.Expired, Code: "far.session_expired"}, 2, "", verdict{do: park}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := next(c.err, c.attempts, c.class, 0); got != c.want {

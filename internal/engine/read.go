@@ -175,14 +175,16 @@ func (r *run) known(name string, within time.Duration, ask func() (any, error)) 
 // calling counts the time since begun as one in which the run waited for a far side, itself or with others.
 func (r *run) calling(begun time.Time) { r.called.Add(int64(r.e.Now().Sub(begun))) }
 
-// call makes one call, never without a lease.
+// call makes one call, never without a lease: it is looked at before all that comes before the call, and once
+// more when it is sent.
 func (r *run) call(end *End, op *connector.Op, vars remote.Vars) (*connector.Answer, error) {
-	if err := r.e.leased(r.work.Epoch); err != nil {
+	leased := func() error { return r.e.leased(r.work.Epoch) }
+	if err := leased(); err != nil {
 		return nil, err
 	}
 	r.calls.Add(1)
 	defer r.calling(r.e.Now())
-	answer, err := r.e.Remote.Call(r.ctx, end.Conn, op, vars)
+	answer, err := r.e.Remote.Call(remote.OnlyIf(r.ctx, leased), end.Conn, op, vars)
 	if hub.KindOf(err) != hub.Throttled {
 		r.reached.Store(true)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"throughline/internal/hub"
+	"throughline/internal/store"
 )
 
 // once more: claims and carries what is due, and no more.
@@ -88,5 +89,73 @@ func TestWhatWasReadIsKeptWhenARowIsGivenBack(t *testing.T) {
 	h.once()
 	if n := h.far.calls - before; n != 5 {
 		t.Errorf("%d calls, want the four writes, a search for the time project, and no second read of the deal", n)
+	}
+}
+
+// TestALeaseThatIsRenewedTooLateForItsRuns: the lease has run out as the node counts, so its run sends nothing and
+// ends; by the store it still holds, and the node renews it. The run's row must not stay in its hand for good.
+func TestALeaseThatIsRenewedTooLateForItsRuns(t *testing.T) {
+	h := newHouse(t)
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.engine.Run(ctx) }()
+	late := func() {
+		nodes, err := h.store.Nodes(ctx)
+		if err != nil || len(nodes) == 0 {
+			t.Errorf("nodes %v: %v", nodes, err)
+			return
+		}
+		if err := h.store.Renew(ctx, nodes[len(nodes)-1].Epoch, 1000*time.Hour); err != nil {
+			t.Error(err)
+		}
+		h.clock.Add(101 * time.Hour)
+	}
+	h.far.on(func(call int, when string) (int, bool) {
+		if call == 2 && when == "after" {
+			late()
+		}
+		return 0, false
+	})
+	h.win()
+	for deadline := time.Now().Add(10 * time.Second); ; h.clock.Add(time.Second) {
+		if runs := h.runs(); len(runs) == 1 && runs[0].Outcome == hub.Written {
+			break
+		}
+		if time.Now().After(deadline) {
+			list, err := h.store.Tenant("t1").Work(ctx, store.Filter{})
+			t.Fatalf("the run did not end: %+v, %v", list, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	h.once()
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAChangeThatIsTakenBackWhileItsAnswerIsLost: the far side was sent another form, and its answer was lost; then
+// the record is again as it was written before. What stands there is the other form.
+func TestAChangeThatIsTakenBackWhileItsAnswerIsLost(t *testing.T) {
+	h := newHouse(t)
+	h.win()
+	h.drain()
+	h.once()
+	h.far.deal["name"] = "Relaunch II"
+	h.far.on(func(_ int, when string) (int, bool) { return -1, when == "after" && len(h.far.patched) > 1 })
+	h.win()
+	h.round()
+	h.far.on(nil)
+	h.far.deal["name"] = "Relaunch"
+	h.win()
+	h.drain()
+	var names []string
+	for _, body := range h.far.patched {
+		if strings.Contains(body, `"name"`) {
+			names = append(names, body)
+		}
+	}
+	if len(names) < 2 || !strings.Contains(names[len(names)-1], `"name":"Relaunch"`) {
+		t.Errorf("written were %s; want the form that holds last", strings.Join(names, " "))
 	}
 }

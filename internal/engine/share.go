@@ -22,6 +22,7 @@ type shares struct {
 	hands int
 	held  map[hub.TenantID]int
 	all   int
+	shook int                                             // of them were in hand when a process died
 	slow  map[hub.TenantID]map[hub.DeploymentID]time.Time // until when a flow rests
 	now   func() time.Time
 
@@ -43,10 +44,13 @@ func newShares(hands int, now func() time.Time) *shares {
 	return &shares{hands: hands, held: map[hub.TenantID]int{}, slow: map[hub.TenantID]map[hub.DeploymentID]time.Time{}, now: now, most: float64(hands)}
 }
 
-func (s *shares) hold(t hub.TenantID, n int) {
+func (s *shares) hold(w hub.Work, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all += n
+	t := w.Tenant
+	if s.all += n; w.Crashes > 0 {
+		s.shook += n
+	}
 	if n > 0 && t != s.latest {
 		s.latest, s.turned = t, s.now()
 	}
@@ -71,6 +75,18 @@ func (s *shares) Room(t hub.TenantID) int {
 		return max(room, 1)
 	}
 	return max(room, 0)
+}
+
+// Shaken is how many more records that were in hand when a process died may be: an eighth of the hands. One of
+// them may be what kills, and those that are beside it then will each be carried alone, with nothing else in
+// hand.
+func (s *shares) Shaken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hands == 0 {
+		return math.MaxInt
+	}
+	return max(s.hands/8, 1) - s.shook
 }
 
 // Slow reports whether any of the tenant's flows is handed out by the trickle.

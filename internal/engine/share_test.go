@@ -13,7 +13,7 @@ func fill(s *shares, tenants ...hub.TenantID) {
 		took = false
 		for _, t := range tenants {
 			if s.all < s.hands && s.Room(t) > 0 {
-				s.hold(t, 1)
+				s.hold(hub.Work{Tenant: t}, 1)
 				took = true
 			}
 		}
@@ -85,8 +85,8 @@ func TestNoMoreInHandThanTheMachineKeepsUpWith(t *testing.T) {
 	if s.Room("big") < 200 {
 		t.Error("who is alone is held back")
 	}
-	s.hold("big", 1)
-	s.hold("small", 1)
+	s.hold(hub.Work{Tenant: "big"}, 1)
+	s.hold(hub.Work{Tenant: "small"}, 1)
 	if room := s.Room("big"); room != 256/16-1 {
 		t.Errorf("beside another one there is room for %d more, want %d", room, 256/16-1)
 	}
@@ -95,5 +95,18 @@ func TestNoMoreInHandThanTheMachineKeepsUpWith(t *testing.T) {
 	}
 	if s.Room("big") < 200 {
 		t.Error("a machine that keeps up holds its tenants back")
+	}
+}
+
+func TestFewOfThoseThatWereInHandAtACrashAreInHandAgain(t *testing.T) {
+	s := newShares(256, time.Now)
+	s.hold(hub.Work{Tenant: "a", Crashes: 1}, 1)
+	s.hold(hub.Work{Tenant: "a"}, 1)
+	if s.Shaken() != 31 {
+		t.Errorf("%d more may be, want 31", s.Shaken())
+	}
+	s.hold(hub.Work{Tenant: "a", Crashes: 1}, -1)
+	if s.Shaken() != 32 || newShares(4, time.Now).Shaken() != 1 {
+		t.Error("what is no longer in hand still counts, or of few hands none is for them")
 	}
 }

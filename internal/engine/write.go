@@ -118,8 +118,17 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w.fields = end.Conn.Connector.Fields(plain)
 	hash := canonical.Hash(body)
-	if w.op == nil || link != nil && link.Hash == hash && !w.unknown() {
-		w.op = nil // unchanged since we wrote it
+	if w.op != nil && link != nil && link.Hash == hash && !w.unknown() {
+		// Unchanged since we wrote it; unless another form was sent since, and nobody knows what became of that.
+		open, err := r.tenant.OpenWrite(r.ctx, res.record.ID, end.Conn.ID)
+		if err != nil {
+			return nil, err
+		}
+		if open == nil {
+			w.op = nil
+		}
+	}
+	if w.op == nil {
 		return w, nil
 	}
 	w.intent = r.intent(p, w, hash, body)

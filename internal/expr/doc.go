@@ -2,8 +2,9 @@
 //
 // It is CEL with the types of the trade added (decimal, money, date, seconds, references), so that
 // hours cannot be added to money and an amount cannot lose a digit. Expressions are typed when they
-// are compiled, have no side effects, and cannot run away: each evaluation has a cost limit. The
-// limit bounds time as well, because nothing in the language waits.
+// are compiled, have no side effects, and cannot run away: each evaluation has a cost limit, and what it
+// makes is bounded in size (bounds.go). The limit bounds time as well, because nothing in the language
+// waits.
 //
 // Two conventions make expressions over other people's JSON short. Reading something that is not
 // there gives null, however deep; and our own functions give null when an argument is null. A

@@ -50,9 +50,10 @@ func NewEnv(vars Vars, opts ...Option) (*Env, error) {
 		cel.CustomTypeProvider(provider{types.NewEmptyRegistry(), s.objects}),
 		cel.Variable(at, cel.DynType),
 		cel.DefaultUTCTimeZone(true),
-		ext.Strings(ext.StringsVersion(4)),
+		texts,
 		ext.Lists(ext.ListsVersion(3)),
 	}
+	list = append(list, bounds()...)
 	list = append(list, standard()...)
 	for name, t := range vars {
 		list = append(list, cel.Variable(name, t.cel))

@@ -19,6 +19,7 @@ import (
 const (
 	costLimit   = 100_000 // a hostile expression stops after some 5 ms
 	sourceLimit = 4_000   // characters
+	loopLimit   = 20      // maps, filters and the like; what it takes to find their types grows with the cube of their number
 )
 
 // Program is a compiled expression, safe for use by many at once.
@@ -26,6 +27,7 @@ type Program struct {
 	source  string
 	program cel.Program
 	result  Type
+	info    *ast.SourceInfo // to say where in it something failed
 }
 
 // Compile parses and checks src; its type must fit want (Dyn: anything). The error is a *hub.Error
@@ -34,7 +36,15 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 	if len(src) > sourceLimit {
 		return nil, invalid("the expression is longer than %d characters", sourceLimit)
 	}
-	checked, issues := e.cel.Compile(src)
+	parsed, issues := e.cel.Parse(src)
+	if issues.Err() != nil {
+		return nil, e.explain(issues)
+	}
+	loops, growth := loopsOf(parsed)
+	if loops > loopLimit {
+		return nil, invalid("the expression goes through lists %d times; %d is the most", loops, loopLimit)
+	}
+	checked, issues := e.cel.Check(parsed)
 	if issues.Err() != nil {
 		return nil, e.explain(issues)
 	}
@@ -42,15 +52,18 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 	if !want.Zero() && want != Dyn && !want.accepts(got) {
 		return nil, invalid("this is of type %s, but %s is wanted here", Type{got}, want)
 	}
-	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(boundResults)}
 	if !bounded(checked) {
 		options = append(options, cel.CostLimit(costLimit))
+	}
+	if growth > watched {
+		options = append(options, cel.MemoryLimit(heaviest))
 	}
 	p, err := e.cel.Program(checked, options...)
 	if err != nil {
 		return nil, invalid("%v", err)
 	}
-	return &Program{source: src, program: p, result: Type{got}}, nil
+	return &Program{source: src, program: p, result: Type{got}, info: checked.NativeRep().SourceInfo()}, nil
 }
 
 // bounded reports whether an expression only looks up and chooses, so that it can cost no more than its own
@@ -153,13 +166,15 @@ func (p *Program) EvalAt(place any, vars map[string]any) (any, error) {
 		return nil, known
 	}
 	// The cause stays in the chain: who called may know it, as the engine knows what waits for another record.
-	return nil, &hub.Error{Kind: hub.Invalid, Code: "expression.failed", Message: fmt.Sprintf("%s: %s", p.source, failure(err)), Err: err}
+	return nil, &hub.Error{Kind: hub.Invalid, Code: "expression.failed", Message: fmt.Sprintf("%s: %s%s", p.source, position(p.info, err), failure(err)), Err: err}
 }
 
 func failure(err error) string {
 	switch msg := err.Error(); {
 	case strings.Contains(msg, "cost limit exceeded"):
 		return "the expression is too costly and was stopped"
+	case strings.Contains(msg, "memory limit exceeded"):
+		return "the expression makes too much of what it is given and was stopped"
 	case strings.HasPrefix(msg, "no such overload"):
 		return "the values do not fit each other here (" + words.Replace(msg) + ")"
 	default:

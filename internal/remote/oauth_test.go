@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,6 +40,7 @@ type vendor struct {
 	down      bool      // the token endpoint does not answer
 	lose      bool      // its next answer is lost on the way
 	asked     int       // how often it was
+	reads     int       // calls of a deal that it has heard
 	at        time.Time // what the nodes' clocks say, where they stand
 }
 
@@ -62,6 +64,7 @@ func (v *vendor) Send(_ context.Context, _, address string, header map[string]st
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if address != "https://acme.example/token" {
+		v.reads++
 		if v.access == 0 || header["Authorization"] != fmt.Sprintf("Bearer access-%d", v.access) {
 			return 401, http.Header{}, []byte(`{}`), nil
 		}
@@ -219,5 +222,25 @@ func TestALostConsentIsAPersonsBusiness(t *testing.T) {
 	err := n.read()
 	if e := hub.AsError(err); e == nil || e.Kind != hub.Expired || e.Code != "login.refused" || e.Hint == "" {
 		t.Errorf("the consent is gone: %+v", err)
+	}
+}
+
+// TestACallIsWithheldAfterItsLogin: whoever was to call may not any more once the login that it took has come to
+// an end. The login was worth its while, the call is not sent.
+func TestACallIsWithheldAfterItsLogin(t *testing.T) {
+	v := &vendor{}
+	n := nodes(t, v, 1)[0]
+	gone := errors.New("the lease is gone")
+	ctx := remote.OnlyIf(context.Background(), func() error {
+		if v.refreshes > 0 {
+			return gone
+		}
+		return nil
+	})
+	if _, err := n.client.Call(ctx, n.conn, n.op, remote.Vars{"id": "7"}); !errors.Is(err, gone) || v.reads != 0 {
+		t.Errorf("got %v, and %d calls; want none", err, v.reads)
+	}
+	if err := n.read(); err != nil || v.reads != 1 || v.refreshes != 1 {
+		t.Errorf("afterwards: %v, %d calls, %d logins", err, v.reads, v.refreshes)
 	}
 }

@@ -43,7 +43,8 @@ type Connection struct {
 	Settings  map[string]any
 	Secret    map[string]any
 
-	mu      sync.Mutex // single-flight of logins in this process
+	mu      sync.Mutex
+	logins  turn // one at a time in this process; what follows is its
 	session map[string]any
 	version int64
 	loaded  bool
@@ -52,6 +53,25 @@ type Connection struct {
 	limits  *limits
 	breaker breaker
 }
+
+// turn is a lock that may be held for the length of a call: who waits for it goes when its own time is up. The
+// zero value is free.
+type turn struct {
+	once sync.Once
+	free chan struct{}
+}
+
+func (t *turn) take(ctx context.Context) error {
+	t.once.Do(func() { t.free = make(chan struct{}, 1) })
+	select {
+	case t.free <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *turn) pass() { <-t.free }
 
 // Client makes calls.
 type Client struct {
@@ -99,6 +119,9 @@ func (c *Client) call(ctx context.Context, conn *Connection, op *connector.Op, v
 		return nil, errors.Join(c.unsent(ctx, conn, probe, wait), refused(wait, err))
 	}
 	answer, err := c.authorised(ctx, conn, op, vars)
+	if kept := (withheld{}); errors.As(err, &kept) {
+		return nil, errors.Join(c.unsent(ctx, conn, probe, 0), kept.error)
+	}
 	told := c.saw(ctx, conn, probe, err)
 	if e := hub.AsError(err); e != nil && e.Kind == hub.Throttled {
 		told = errors.Join(told, c.hold(ctx, conn, op.Class, max(e.After, time.Second)))
@@ -137,6 +160,17 @@ func (c *Client) authorised(ctx context.Context, conn *Connection, op *connector
 	return c.once(ctx, conn, op, vars, session)
 }
 
+// OnlyIf makes calls under ctx ask before they are sent, each time: between the decision to call and the moment
+// of sending may lie a login. An error of may is the call's, and nothing was sent.
+func OnlyIf(ctx context.Context, may func() error) context.Context {
+	return context.WithValue(ctx, onlyIf{}, may)
+}
+
+type onlyIf struct{}
+
+// withheld is a call that was not to be sent any more.
+type withheld struct{ error }
+
 func (c *Client) once(ctx context.Context, conn *Connection, op *connector.Op, vars Vars, session map[string]any) (*connector.Answer, error) {
 	all := conn.vars(vars)
 	all["session"] = session
@@ -149,6 +183,11 @@ func (c *Client) once(ctx context.Context, conn *Connection, op *connector.Op, v
 		return nil, err
 	}
 	delete(all, "secret")
+	if may, ok := ctx.Value(onlyIf{}).(func() error); ok {
+		if err := may(); err != nil {
+			return nil, withheld{err}
+		}
+	}
 	return c.exchange(ctx, conn, request, all)
 }
 
@@ -204,8 +243,10 @@ func (conn *Connection) hostSuffix(vars map[string]any) (string, error) {
 // new one. One login at a time per process, and one winner over all nodes.
 func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (map[string]any, int64, error) {
 	begun := c.now()
-	conn.mu.Lock()
-	defer conn.mu.Unlock()
+	if err := conn.logins.take(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer conn.logins.pass()
 	if conn.refusal != nil && !begun.After(conn.refused) {
 		return nil, 0, conn.refusal // vendors lock accounts that knock with what they have refused
 	}

@@ -37,6 +37,8 @@ type claim struct {
 	turn  *Turn
 	runID func() hub.RunID
 	got   []Claim
+
+	shaken int // how many of them may have been in hand at a crash
 }
 
 // hand gives out rows. Tenants take turns, and within a tenant what is due longest comes first; an
@@ -51,7 +53,10 @@ func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 		}
 		return s.take(ctx, t, c)
 	}
-	c.turn.Left = false
+	c.turn.Left, c.shaken = false, c.n
+	if c.turn.Shares != nil {
+		c.shaken = c.turn.Shares.Shaken()
+	}
 	if err := s.wake(ctx, t, c.turn); err != nil {
 		return err
 	}
@@ -129,8 +134,8 @@ const (
 // Who was in hand when the process died twice may be the one that kills it, or a bystander. The third
 // time it runs alone, so that only the culprit is ever parked.
 const (
-	ordinary = `lane = ? AND tenant = ? AND crashes < 2 ORDER BY deployment, due_at LIMIT ?`
-	ofFlow   = `lane = ? AND tenant = ? AND deployment = ? AND crashes < 2 ORDER BY due_at LIMIT ?`
+	ordinary = `lane = ? AND tenant = ? AND crashes <= ? ORDER BY deployment, due_at LIMIT ?`
+	ofFlow   = `lane = ? AND tenant = ? AND deployment = ? AND crashes <= ? ORDER BY due_at LIMIT ?`
 	suspects = `crashes >= 2 ORDER BY due_at LIMIT 1`
 )
 

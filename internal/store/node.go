@@ -94,6 +94,24 @@ func (s *Store) Leave(ctx context.Context, epoch int64) error {
 	return err
 }
 
+// Node is a lease that was given and not taken over yet, in the name of the process that has it.
+type Node struct {
+	Epoch int64
+	Name  string
+	Until time.Time // by the store's clock
+}
+
+// Nodes lists them, the oldest first.
+func (s *Store) Nodes(ctx context.Context) ([]Node, error) {
+	r, err := s.db.query(ctx, `SELECT epoch, name, lease_until FROM node ORDER BY epoch`)
+	return all(r, err, func(r rows, n *Node) error {
+		var until int64
+		err := r.Scan(&n.Epoch, &n.Name, &until)
+		n.Until = instant(until)
+		return err
+	})
+}
+
 // fence holds the rows of leases while a change is recorded: either the change comes first or the
 // takeover does, never half of each.
 func (s *Store) fence(ctx context.Context, t tx, epochs ...int64) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,10 +29,20 @@ const (
 
 // learn lets the planner count the rows, as often as the changes have doubled. The server does so by itself a
 // minute after it was due; until then it takes all tables for empty and all their indexes for equal, and may
-// look a row up by an index that holds a tenant's every row.
+// look a row up by an index that holds a tenant's every row. A process that starts on a ledger of which the
+// planner knows more rows than it has changed yet has nothing to teach: who claims would wait for it, and the
+// lease with it.
 func (d *postgresDB) learn(ctx context.Context) error {
 	n, next := d.changes.Load(), max(d.next.Load(), firstLesson)
 	if n < next || next > lastLesson || !d.next.CompareAndSwap(d.next.Load(), 2*n) {
+		return nil
+	}
+	var known int64
+	if err := d.pool.QueryRow(ctx, `SELECT COALESCE(MAX(reltuples), 0)::bigint FROM pg_class WHERE oid = to_regclass('work')`).Scan(&known); err != nil {
+		return err
+	}
+	if n < known {
+		d.next.Store(known)
 		return nil
 	}
 	_, err := d.pool.Exec(ctx, `ANALYZE event, work, run, input, record, xref, write, posting, tally`)
@@ -55,6 +66,17 @@ func (d *postgresDB) each(ctx context.Context, q string, args [][]any) ([]int64,
 	var n []int64
 	err := d.change(ctx, func(t tx) (err error) { n, err = t.each(ctx, q, args); return err })
 	return n, err
+}
+
+// silence is after how long the server gives up a transaction whose process says no more: one that was stopped
+// or cut off in the midst of it would hold its rows for as long as that lasts, and no other node could renew its
+// lease. Between two statements of ours nothing is waited for but the machine.
+const silence = 2 * time.Second
+
+// quiet lets a transaction be silent for longer, 0: for ever. A login is made in it, or its rows go to or come from
+// a file.
+func (t *pgTx) quiet(limit time.Duration) {
+	t.queue(fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds()), nil, nil)
 }
 
 // changeLimit ends a change whose database has gone silent, so that the node can say so.
@@ -84,6 +106,9 @@ func (d *postgresDB) within(ctx context.Context, limit time.Duration, f func(tx)
 	defer c.Release() // a connection on which a transaction is still open is closed
 	t := &pgTx{c: c}
 	t.queue("begin", nil, nil)
+	if limit > changeLimit {
+		t.quiet(limit)
+	}
 	if err := f(t); err != nil {
 		t.undo(ctx)
 		return err
@@ -103,6 +128,7 @@ func (d *postgresDB) fill(ctx context.Context, f func(filler) error) error {
 func (d *postgresDB) through(ctx context.Context, how pgx.TxOptions, f func(*pgTx) error) error {
 	return pgx.BeginTxFunc(ctx, d.pool, how, func(c pgx.Tx) error {
 		t := &pgTx{c: c}
+		t.quiet(0)
 		if err := f(t); err != nil {
 			return err
 		}
@@ -213,9 +239,6 @@ func (t *pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error
 
 // end commits, together with what still waits.
 func (t *pgTx) end(ctx context.Context) error {
-	if !t.sent && len(t.explain) == 1 { // nothing but its beginning
-		return nil
-	}
 	res, err := t.send(ctx, func(b *pgx.Batch) { b.Queue("commit") })
 	if err != nil {
 		t.undo(ctx)

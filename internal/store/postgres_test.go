@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -76,4 +77,78 @@ func tenantsRole(t *testing.T, server, database string) (name string) {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// TestAFullLedgerIsNotCountedAnew: the planner learns as often as the changes have doubled, but not what it knows.
+func TestAFullLedgerIsNotCountedAnew(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	url := FreshSchema(t, server)
+	s, err := Open(t.Context(), url, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	d := s.db.(*postgresDB)
+	next := func(changes int64) int64 {
+		t.Helper()
+		d.changes.Store(changes)
+		if err := s.Learn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return d.next.Load()
+	}
+	if n := next(30); n != 60 {
+		t.Errorf("of a new ledger the next lesson is at %d changes, want 60", n)
+	}
+	asked(t, url, []string{`INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event) SELECT 't', 'd', 'k' || n, 'idle', 1, 0, 'e' FROM generate_series(1, 500) n`, `ANALYZE work`}, nil)
+	if n := next(70); n != 500 {
+		t.Errorf("of a ledger that is known to have 500 rows the next lesson is at %d changes, want 500", n)
+	}
+	if n := next(500); n != 1000 {
+		t.Errorf("once so much has changed the lesson after is at %d, want 1000", n)
+	}
+}
+
+// TestAStoppedNodeHoldsNobodyUp: it was stopped in the midst of a transaction that has the ledger's row. The others
+// renew their leases all the same, and when it goes on, it finds that it recorded nothing.
+func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	epoch, err := s.Join(t.Context(), "lively", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asleep, wakes, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- s.db.change(context.Background(), func(t tx) error {
+			if _, err := t.exec(context.Background(), `UPDATE ledger SET mark = mark + 1000`); err != nil {
+				return err
+			}
+			close(asleep)
+			<-wakes
+			return nil
+		})
+	}()
+	<-asleep
+	begun := time.Now()
+	if err := s.Renew(t.Context(), epoch, time.Minute); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 4*silence {
+		t.Errorf("a lease was renewed after %s", took)
+	}
+	close(wakes)
+	if err := <-ended; err == nil {
+		t.Error("the transaction of the node that was stopped came about")
+	}
 }

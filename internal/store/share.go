@@ -15,6 +15,29 @@ type Shares interface {
 	Slow(hub.TenantID) bool
 	// Pace is how many of want rows of a flow are handed out now.
 	Pace(t hub.TenantID, d hub.DeploymentID, want int) int
+	// Shaken is how many more rows that were in hand when a process died may be in hand at once. If it dies of
+	// one of them again, no more than these have to be carried alone.
+	Shaken() int
+}
+
+// crashes is how many a row that is handed out has behind it at most.
+func (c *claim) crashes() int {
+	if c.shaken <= 0 {
+		return 0
+	}
+	return 1
+}
+
+// calm leaves out the rows that were in hand at a crash and are too many.
+func (c *claim) calm(list []Claim) []Claim {
+	return slices.DeleteFunc(list, func(w Claim) bool {
+		if w.Crashes == 0 {
+			return false
+		}
+		c.shaken--
+		c.turn.Left = c.turn.Left || c.shaken < 0
+		return c.shaken < 0
+	})
 }
 
 // room is how many of n rows the tenant may be handed, beside those that the claim has for it already.
@@ -36,11 +59,11 @@ func (c *claim) room(t hub.TenantID, n int) int {
 func (s *Store) ofTenant(ctx context.Context, t tx, c *claim, lane hub.Lane, tenant hub.TenantID, n int) ([]Claim, error) {
 	crowded := c.turn.crowded[laneOf{lane, tenant}]
 	if crowded == "" && (c.turn.Shares == nil || !c.turn.Shares.Slow(tenant)) {
-		got, err := s.claims(ctx, t, ordinary, int(lane), tenant, n)
+		got, err := s.claims(ctx, t, ordinary, int(lane), tenant, c.crashes(), n)
 		if err == nil && len(got) == n {
 			c.turn.crowd(lane, tenant, got[n-1].Deployment)
 		}
-		return got, err
+		return c.calm(got), err
 	}
 	flows, err := readyFlows(ctx, t, lane, tenant)
 	if err != nil {
@@ -58,12 +81,12 @@ func (s *Store) ofTenant(ctx context.Context, t tx, c *claim, lane hub.Lane, ten
 			c.turn.Left = true
 			continue
 		}
-		got, err := s.claims(ctx, t, ofFlow, int(lane), tenant, d, part)
+		got, err := s.claims(ctx, t, ofFlow, int(lane), tenant, d, c.crashes(), part)
 		if err != nil {
 			return nil, err
 		}
 		c.turn.Left = c.turn.Left || len(got) >= part
-		if list = append(list, got...); len(got) > 0 {
+		if list = append(list, c.calm(got)...); len(got) > 0 {
 			crowded = d
 		}
 	}

@@ -90,6 +90,7 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 	// What is asked while work goes on is always asked by key. A plan that was made while the tables were small, and is
 	// kept, must not read them from end to end when they have grown.
 	cfg.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(silence.Milliseconds())
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, err

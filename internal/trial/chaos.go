@@ -25,6 +25,7 @@ type Chaos struct {
 	Faults   farside.Plan
 	Deals    int // to send while the far side goes wrong; 0: five seconds' worth
 	Nodes    int
+	Acts     []string      // how one of several nodes goes wrong: of the list of that name
 	Restore  int           // deals after a backup, before it is restored
 	Database string        // how the database goes wrong: one of DatabaseFaults
 	Times    int           // how often it does, and how often nodes are killed, stopped and cut off; 0: as often as is usual
@@ -46,6 +47,10 @@ type Result struct {
 	Slept          int            `json:"slept,omitempty"`      // nodes that were stopped for twice their lease and went on
 	CutOff         int            `json:"cut_off,omitempty"`    // nodes that lost their database for twice their lease
 	Takeover       float64        `json:"takeover_s,omitempty"` // the longest, from a node's death until others had all that it had in hand
+	Takeovers      int            `json:"takeovers,omitempty"`  // nodes that died with something in hand
+	Orphans        int            `json:"orphans,omitempty"`    // what they had in hand
+	TakenLate      int            `json:"taken_late,omitempty"` // takeovers that took longer than the lease and takeoverAim
+	TakenFrom      int            `json:"taken_from,omitempty"` // records that others took from nodes that slept or were cut off
 	Lease          float64        `json:"lease_s"`
 	Stop           float64        `json:"stop_s"`
 	Attempts       int            `json:"attempts_counted_by_stop"`
@@ -70,7 +75,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
+	return r.Verdict.Good() && r.TakenLate == 0 && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -80,7 +85,8 @@ type chaosRun struct {
 	fleet   *fleet
 	far     *far
 	traffic *traffic
-	proxy   *proxy // before the database; nil: none
+	lookout *lookout // over several nodes
+	proxy   *proxy   // before the database; nil: none
 	result  Result
 }
 
@@ -117,7 +123,10 @@ func (r *chaosRun) carryOut(ctx context.Context) (err error) {
 		return err
 	}
 	defer ledger.Close()
-	r.traffic = &traffic{tenants: r.Tenants, fleet: r.fleet, far: r.far, source: newSource(hands), ledger: ledger}
+	r.traffic = &traffic{tenants: r.Tenants, fleet: r.fleet, far: r.far, source: newSource(hands), ledger: ledger, pace: pace}
+	if len(r.Acts) > 0 {
+		r.traffic.pace = nodesPace
+	}
 	for _, act := range []func(context.Context) error{r.underFire, r.drain, r.rest, r.judge} {
 		if err := act(ctx); err != nil {
 			return err
@@ -136,16 +145,13 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 	if err := r.kills(ctx); err != nil {
 		return err
 	}
-	end := r.traffic.begin(ctx)
-	var err error
-	if r.Nodes > 1 {
-		err = r.manyNodes(ctx)
-	}
-	if err == nil && r.Kills == 0 && len(r.Points) == 0 && r.Restore == 0 && r.Database == "" {
-		err = r.nothingElse(ctx)
-	}
-	if err = errors.Join(err, end()); err != nil {
+	if err := r.manyNodes(ctx); err != nil {
 		return err
+	}
+	if r.Kills == 0 && len(r.Points) == 0 && len(r.Acts) == 0 && r.Restore == 0 && r.Database == "" {
+		if err := r.nothingElse(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.points(ctx); err != nil {
 		return err
@@ -156,10 +162,17 @@ func (r *chaosRun) underFire(ctx context.Context) error {
 	return r.restored(ctx)
 }
 
+// loaded does something while the sources send. What they had under way is acknowledged at its end.
+func (r *chaosRun) loaded(ctx context.Context, do func(context.Context) error) error {
+	end := r.traffic.begin(ctx)
+	err := do(ctx)
+	return errors.Join(err, end())
+}
+
 // nothingElse goes wrong but the far side.
 func (r *chaosRun) nothingElse(ctx context.Context) error {
 	if r.Deals == 0 {
-		return pause(ctx, 5*time.Second)
+		return r.loaded(ctx, func(ctx context.Context) error { return pause(ctx, 5*time.Second) })
 	}
 	if err := r.traffic.send(ctx, r.Deals); err != nil {
 		return err
@@ -171,10 +184,8 @@ func (r *chaosRun) nothingElse(ctx context.Context) error {
 // rest: a record that is in hand at three crashes is parked, rightly, and would prove nothing.
 func (r *chaosRun) kills(ctx context.Context) error {
 	for done := 0; done < r.Kills; {
-		end := r.traffic.begin(ctx)
 		n := min(2, r.Kills-done)
-		err := r.killTimes(ctx, n)
-		if err := errors.Join(err, end()); err != nil {
+		if err := r.loaded(ctx, func(ctx context.Context) error { return r.killTimes(ctx, n) }); err != nil {
 			return err
 		}
 		done += n
@@ -288,7 +299,10 @@ func (r *chaosRun) wait(ctx context.Context, as func(hub.Work) bool) error {
 	}
 	defer s.Close()
 	for {
-		open, err := r.others(ctx, s, as)
+		open, err := r.others(ctx, s, as, hub.Ready, hub.Running, hub.Later, hub.Waiting)
+		if err == nil && open == 0 {
+			open, err = r.others(ctx, s, as, "") // in one look: a row may have gone from one state to another between two
+		}
 		if err != nil {
 			return err
 		}
@@ -315,17 +329,19 @@ func rests(w hub.Work) bool {
 // begun says whether a record has been carried, if only to where something went wrong.
 func begun(w hub.Work) bool { return w.State != hub.Ready && w.State != hub.Running }
 
-// others counts the rows of work that are not as they shall be.
-func (r *chaosRun) others(ctx context.Context, s *store.Store, as func(hub.Work) bool) (int, error) {
+// others counts the rows of work in some states ("" for all) that are not as they shall be.
+func (r *chaosRun) others(ctx context.Context, s *store.Store, as func(hub.Work) bool, states ...hub.WorkState) (int, error) {
 	open := 0
 	for _, t := range r.Tenants {
-		list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{Limit: 1 << 20})
-		if err != nil {
-			return 0, err
-		}
-		for _, w := range list {
-			if !as(w) {
-				open++
+		for _, state := range states {
+			list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{State: string(state), Limit: 1 << 20})
+			if err != nil {
+				return 0, err
+			}
+			for _, w := range list {
+				if !as(w) {
+					open++
+				}
 			}
 		}
 	}

@@ -3,64 +3,126 @@ package trial
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
 	"throughline/internal/farside"
-	"throughline/internal/hub"
 	"throughline/internal/store"
 )
 
-// manyNodes kills a node, stops another for twice its lease and lets it go on, and takes the database
-// from a third, as often as is asked; then it restarts all one after the other.
-func (r *chaosRun) manyNodes(ctx context.Context) error {
-	for range r.times(1) {
-		for _, act := range []func(context.Context, int) error{r.takeover, r.sleeper, r.cutOff} {
-			if err := act(ctx, r.rand.IntN(r.Nodes)); err != nil {
-				return err
-			}
-		}
-	}
-	return r.rolling(ctx)
-}
+// The ways in which one of several nodes goes wrong.
+const (
+	ActKill  = "kill"  // it is killed, and the others take over what it had in hand
+	ActSleep = "sleep" // it is stopped for twice its lease, and goes on
+	ActCut   = "cut"   // it loses its database for twice its lease
+	ActRoll  = "roll"  // all are restarted one after the other; once
+)
 
-// takeover measures how long work of a dead node lies before another has taken it.
-func (r *chaosRun) takeover(ctx context.Context, i int) error {
-	r.fleet.setAway(i, true)
-	r.fleet.process(i).Kill()
-	r.result.Kills++
-	r.say("killed a node")
-	begun := time.Now()
-	orphans, err := r.waitForOrphans(ctx)
+// Acts are all of them.
+var Acts = []string{ActKill, ActSleep, ActCut, ActRoll}
+
+// manyNodes lets one node after the other go wrong in the ways that were asked for, as often as is asked.
+// After every second time all comes to rest, as after kills.
+func (r *chaosRun) manyNodes(ctx context.Context) error {
+	if len(r.Acts) == 0 {
+		return nil
+	}
+	s, err := store.Open(ctx, r.ledger(), time.Now)
 	if err != nil {
 		return err
 	}
-	if orphans {
-		took := round(time.Since(begun).Seconds())
-		r.result.Takeover = max(r.result.Takeover, took)
-		r.say("others had its work after %.1f s", took)
+	defer s.Close()
+	r.lookout = &lookout{r, s}
+	for done := 0; done < r.times(1); done += 2 {
+		n := min(2, r.times(1)-done)
+		if err := r.loaded(ctx, func(ctx context.Context) error { return r.actTimes(ctx, n) }); err != nil {
+			return err
+		}
+		if err := r.calm(ctx); err != nil {
+			return err
+		}
 	}
-	if err := r.again(ctx, i); err != nil {
-		return err
+	if !slices.Contains(r.Acts, ActRoll) {
+		return nil
 	}
-	r.fleet.setAway(i, false)
+	return r.loaded(ctx, r.rolling)
+}
+
+func (r *chaosRun) actTimes(ctx context.Context, n int) error {
+	act := map[string]func(context.Context, int) error{ActKill: r.takeover, ActSleep: r.sleeper, ActCut: r.cutOff}
+	for range n {
+		for _, name := range r.Acts {
+			if act[name] == nil {
+				continue
+			}
+			if err := act[name](ctx, r.rand.IntN(r.Nodes)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
 	return nil
 }
 
-// sleeper stops a node for twice its lease and lets it go on. Whether it sent anything by its lost
-// lease, the far side's ledger shows: a create that another node has made meanwhile would be there
-// twice.
+// takeover kills a node that has work in hand, and measures how long that lies before others have it. A
+// node that has just finished all it had proves nothing, and another one is killed.
+func (r *chaosRun) takeover(ctx context.Context, i int) error {
+	for orphans := 0; orphans == 0; {
+		if err := r.lookout.busy(ctx, i); err != nil {
+			return err
+		}
+		r.fleet.process(i).Kill()
+		begun := time.Now()
+		r.fleet.setAway(i, true)
+		r.result.Kills++
+		list, err := r.lookout.left(ctx, i)
+		if err != nil {
+			return err
+		}
+		orphans = len(list)
+		if err := r.lookout.taken(ctx, list); err != nil {
+			return err
+		}
+		r.noteTakeover(orphans, time.Since(begun))
+		if err := r.again(ctx, i); err != nil {
+			return err
+		}
+		r.fleet.setAway(i, false)
+	}
+	return nil
+}
+
+func (r *chaosRun) noteTakeover(orphans int, took time.Duration) {
+	if orphans == 0 {
+		r.say("killed a node with nothing in hand")
+		return
+	}
+	r.result.Takeovers++
+	r.result.Orphans += orphans
+	r.result.Takeover = max(r.result.Takeover, round(took.Seconds()))
+	if took > r.Stage.Lease+takeoverAim {
+		r.result.TakenLate++
+	}
+	r.say("kill %d: others had all of its %d records after %.1f s", r.result.Kills, orphans, took.Seconds())
+}
+
+// sleeper stops a node that has work in hand for twice its lease and lets it go on. Whether it sent anything
+// by its lost lease, the far side's ledger shows: a create that another node has made meanwhile would be
+// there twice.
 func (r *chaosRun) sleeper(ctx context.Context, i int) error {
-	r.fleet.setAway(i, true)
-	r.fleet.process(i).Signal(syscall.SIGSTOP)
-	r.say("stopped a node for twice its lease")
-	err := pause(ctx, 2*r.Stage.Lease)
-	r.fleet.process(i).Signal(syscall.SIGCONT)
+	taken, err := r.lookout.twiceTheLease(ctx, i, func(stopped bool) {
+		if stopped {
+			r.fleet.process(i).Signal(syscall.SIGSTOP)
+		} else {
+			r.fleet.process(i).Signal(syscall.SIGCONT)
+		}
+		r.fleet.setAway(i, stopped)
+	})
 	if err != nil {
 		return err
 	}
 	r.result.Slept++
-	r.fleet.setAway(i, false)
+	r.say("stopped a node for twice its lease (%d); others took %d records from it", r.result.Slept, taken)
 	return pause(ctx, time.Second)
 }
 
@@ -76,26 +138,19 @@ func (r *chaosRun) cutOff(ctx context.Context, i int) error {
 	if err := r.behind(ctx, i, p.URL); err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil { // it has work in hand
-		return err
-	}
-	r.fleet.setAway(i, true)
-	p.sever(true)
-	r.say("cut a node off from the database for twice its lease")
-	err = pause(ctx, 2*r.Stage.Lease)
-	p.sever(false)
+	taken, err := r.lookout.twiceTheLease(ctx, i, func(cut bool) {
+		p.sever(cut)
+		r.fleet.setAway(i, cut)
+	})
 	if err != nil {
 		return err
 	}
 	r.result.CutOff++
+	r.say("cut a node off from the database for twice its lease (%d); others took %d records from it", r.result.CutOff, taken)
 	if err := r.works(ctx, i); err != nil {
 		return err
 	}
-	if err := r.behind(ctx, i, ""); err != nil {
-		return err
-	}
-	r.fleet.setAway(i, false)
-	return nil
+	return r.behind(ctx, i, "")
 }
 
 // behind restarts a node so that it reaches the database by another way; empty: by its own.
@@ -153,63 +208,4 @@ func (r *chaosRun) rolling(ctx context.Context) error {
 	r.result.RefusedRoll = r.traffic.source.refusals() - before
 	r.say("restarted one after the other")
 	return nil
-}
-
-// takeoverLimit is how long after the lease's end others may take, on a busy machine.
-const takeoverLimit = 15 * time.Second
-
-// held is a row of work in a node's hand.
-type held struct {
-	tenant, key string
-	epoch       int64
-}
-
-// waitForOrphans waits until nothing that is in hand now is in the same hand any more: what lived
-// has finished, what died was taken over. There may have been nothing at all.
-func (r *chaosRun) waitForOrphans(ctx context.Context) (found bool, err error) {
-	s, err := store.Open(ctx, r.ledger(), time.Now)
-	if err != nil {
-		return false, err
-	}
-	defer s.Close()
-	begun := time.Now()
-	before, err := r.inHand(ctx, s)
-	if err != nil {
-		return false, err
-	}
-	for {
-		now, err := r.inHand(ctx, s)
-		if err != nil {
-			return false, err
-		}
-		left := 0
-		for h := range before {
-			if now[h] {
-				left++
-			}
-		}
-		if left == 0 {
-			return len(before) > 0, nil
-		}
-		if time.Since(begun) > r.Stage.Lease+takeoverLimit {
-			return false, fmt.Errorf("%d records of a dead node were not taken over within its lease and %s", left, takeoverLimit)
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return false, err
-		}
-	}
-}
-
-func (r *chaosRun) inHand(ctx context.Context, s *store.Store) (map[held]bool, error) {
-	all := map[held]bool{}
-	for _, t := range r.Tenants {
-		list, err := s.Tenant(hub.TenantID(t)).Work(ctx, store.Filter{State: string(hub.Running), Limit: 10_000})
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range list {
-			all[held{t, w.Key, w.Epoch}] = true
-		}
-	}
-	return all, nil
 }

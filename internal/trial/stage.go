@@ -22,6 +22,7 @@ type Stage struct {
 	Classes []string // the write class of each tenant's ERP; those that are not said are S
 	Lease   time.Duration
 	Workers int
+	Lag     time.Duration // of the far side's searches, as its connectors say; 0: a second
 	Poll    time.Duration // how often the product asks the CRM, beside its webhooks; 0: never
 
 	schema  *schema
@@ -99,6 +100,9 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	}
 	if s.Poll > 0 {
 		args = append(args, "--poll", s.Poll.String())
+	}
+	if s.Lag > 0 {
+		args = append(args, "--lag", s.Lag.String())
 	}
 	if s.Workers > 0 {
 		args = append(args, "--workers", fmt.Sprint(s.Workers))

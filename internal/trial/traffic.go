@@ -22,13 +22,15 @@ type traffic struct {
 	ledger  *oracle.Ledger
 	next    atomic.Int64
 	steady  bool // no deal is changed
+	pace    time.Duration
 }
 
 // hands is how many webhooks are under way at once; pace is the rest each hand takes in between, so
-// that a trial is under load without drowning.
+// that a trial is under load without drowning. Where one of few nodes is away, the others must keep up.
 const (
-	hands = 8
-	pace  = 25 * time.Millisecond
+	hands     = 8
+	pace      = 25 * time.Millisecond
+	nodesPace = 4 * pace
 )
 
 // begin sends until end is called, which waits for what is under way: everything offered is
@@ -52,7 +54,7 @@ func (t *traffic) begin(ctx context.Context) (end func() error) {
 					mu.Unlock()
 					return
 				}
-				if pause(ctx, pace) != nil {
+				if pause(ctx, t.pace) != nil {
 					return
 				}
 			}

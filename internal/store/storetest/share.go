@@ -10,10 +10,12 @@ import (
 type shares struct {
 	room map[hub.TenantID]int
 	pace map[hub.DeploymentID]int
+	calm int // how many rows that were in hand at a crash may not be handed out; of 100
 }
 
 func (s shares) Room(t hub.TenantID) int { return s.room[t] }
 func (s shares) Slow(hub.TenantID) bool  { return len(s.pace) > 0 }
+func (s shares) Shaken() int             { return 100 - s.calm }
 func (s shares) Pace(_ hub.TenantID, d hub.DeploymentID, want int) int {
 	if n, ok := s.pace[d]; ok {
 		return min(n, want)
@@ -89,6 +91,35 @@ func paceIsKept(b *bench) {
 	}
 	delete(s.pace, "down")
 	if got := b.claimed(20); got["t1 down"] != 18 {
+		b.Errorf("claimed %v, want the rest", got)
+	}
+}
+
+// shakenAreFew: of the rows that were in hand at a crash no more are handed out than may be, and they do not
+// keep the others from their turn.
+func shakenAreFew(b *bench) {
+	b.queue("t1", "a", 5, hub.Normal)
+	b.queue("t2", "a", 5, hub.Normal)
+	b.claim(10)
+	b.epoch = b.join("b")
+	_, err := b.store.Recover(b.ctx, b.epoch, true)
+	b.must(err)
+	b.queue("t1", "b", 3, hub.Normal)
+	room := map[hub.TenantID]int{"t1": 100, "t2": 100}
+	b.turn.Shares = shares{room: room, calm: 96}
+	if got := b.claimed(20); got["t1 a"]+got["t2 a"] != 4 || got["t1 b"] != 3 || !b.turn.Left {
+		b.Errorf("claimed %v, more are left: %v; want four that were in hand, and the three others", got, b.turn.Left)
+	}
+	b.turn.Shares = shares{room: room, calm: 100}
+	if got := b.claimed(20); len(got) != 0 {
+		b.Errorf("claimed %v, want none", got)
+	}
+	b.turn.Shares = shares{room: room, pace: map[hub.DeploymentID]int{"a": 2}, calm: 99} // and flow by flow
+	if got := b.claimed(20); got["t1 a"]+got["t2 a"] != 1 {
+		b.Errorf("claimed %v, want one", got)
+	}
+	b.turn.Shares = nil
+	if got := b.claimed(20); got["t1 a"]+got["t2 a"] != 5 {
 		b.Errorf("claimed %v, want the rest", got)
 	}
 }

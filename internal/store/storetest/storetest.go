@@ -64,6 +64,7 @@ func Run(t *testing.T, open Opener) {
 		"a record that is known is not created again":                  knownNotCreated,
 		"work of a dead node goes on elsewhere and counts the crash":   recovers,
 		"who was there at two crashes is carried alone":                suspects,
+		"of those that were in hand at a crash few are at once":        shakenAreFew,
 		"a row that its node does not carry is given back":             givesBack,
 		"a node without a lease records nothing":                       fenced,
 		"one write at a time per record and far side":                  oneWrite,
@@ -399,10 +400,17 @@ func recovers(b *bench) {
 	b.accept("t1", "1", "e1", 0)
 	dead := b.one()
 	b.epoch = b.join("b")
+	before, err := b.store.Nodes(b.ctx)
+	b.must(err)
 	freed, err := b.store.Recover(b.ctx, b.epoch, true)
 	b.must(err)
 	if freed != 1 {
 		b.Fatalf("freed %d rows, want 1", freed)
+	}
+	after, err := b.store.Nodes(b.ctx)
+	b.must(err)
+	if len(before) != 2 || before[0].Epoch != dead.Epoch || len(after) != 1 || after[0].Name != "b" || after[0].Epoch != b.epoch {
+		b.Errorf("nodes %v, after the takeover %v; want the dead one gone", before, after)
 	}
 	got := b.one()
 	if got.Run != dead.Run || got.Crashes != 1 {
