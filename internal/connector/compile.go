@@ -61,17 +61,6 @@ type Kind struct {
 	gone *expr.Program
 }
 
-// Writes reports whether an operation by this name gives a record another form, or makes or removes it; what only
-// follows a new record does not.
-func (k *Kind) Writes(name string) bool {
-	for _, op := range []*Op{k.Create, k.Update, k.Delete} {
-		if op != nil && op.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // NamedOp is an operation whose result gets a name.
 type NamedOp struct {
 	Name string

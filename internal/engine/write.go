@@ -124,7 +124,7 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 		if err != nil {
 			return nil, err
 		}
-		if open == nil || !m.Kind.Writes(open.Operation) {
+		if open == nil || m.Kind.Follow(open.Operation) != nil { // what follows a write is looked after when that is settled
 			w.op = nil
 		}
 	}
