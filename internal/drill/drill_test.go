@@ -61,6 +61,7 @@ var corpus = map[uint64]string{
 	291: "a cursor passed what had changed while it read",
 	538: "a new session had ended before the call came there",
 	522: "a row that was given back read its record anew",
+	804: "a repeat was turned away, its login having ended, and its intent closed",
 	767: "who waits for a parked record's write, once a person has retried that",
 }
 

@@ -22,7 +22,7 @@ const (
 	Truncate Fault = "truncate" // it ends in the middle
 	Gateway  Fault = "gateway"  // 502 from something in between
 	HTML     Fault = "html"     // 200 with a login page
-	Empty    Fault = "empty"    // 200 without a body
+	Empty    Fault = "empty"    // it has no body
 	Hang     Fault = "hang"     // the answer never comes
 )
 
@@ -65,6 +65,9 @@ func (x Fault) spoil(good reply, luck dice) (reply, error) {
 	case HTML:
 		return page(http.StatusOK, "<html><form>Please log in</form></html>")
 	case Empty:
+		if good.status >= http.StatusBadRequest { // a yes to what was refused would be a lie that nobody could find out
+			return reply{status: good.status, header: good.header, whole: true}, nil
+		}
 		return reply{status: http.StatusOK, whole: true}, nil
 	}
 	return good, nil

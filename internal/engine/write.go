@@ -320,7 +320,7 @@ func (w *write) refused(err error) error {
 		}
 	case e.Kind == hub.Uncertain && w.intent.Class != hub.ClassX:
 		return err
-	case w.repeat && (e.Kind == hub.Unavailable || e.Kind == hub.Throttled):
+	case w.repeat && slices.Contains(turnedAway, e.Kind):
 		return err // this call did nothing; what the earlier one did is as unknown as before
 	}
 	state := "refused"
@@ -330,6 +330,9 @@ func (w *write) refused(err error) error {
 	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, state, e.Message, store.Link{}))
 	return err
 }
+
+// turnedAway are the errors of a call that nobody over there has looked at: they say nothing of an earlier one.
+var turnedAway = []hub.Kind{hub.Unavailable, hub.Throttled, hub.Expired, hub.Unauthenticated, hub.Forbidden}
 
 // settle deals with a record that has a write of unknown outcome: another flow's is waited for, our
 // own is settled by its class (R3).
