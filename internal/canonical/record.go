@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -154,7 +155,7 @@ func normaliseList(f Field, v any, path string, bad *[]string) (any, string) {
 	}
 	out := make([]any, 0, len(list))
 	for i, e := range list {
-		n, problem := normalise(*f.Of, e, fmt.Sprintf("%s[%d]", path, i), bad)
+		n, problem := normalise(*f.Of, e, path+"["+strconv.Itoa(i)+"]", bad)
 		if problem != "" {
 			return nil, fmt.Sprintf("item %d %s", i+1, problem)
 		}

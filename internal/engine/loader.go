@@ -30,7 +30,7 @@ type Loader struct {
 
 	mu     sync.Mutex
 	newest map[string]int64
-	flows  map[string]*Flow
+	flows  map[revisionOf]*Flow
 	conns  map[string]*openConn
 }
 
@@ -46,7 +46,7 @@ const fresh = time.Second
 
 // NewLoader makes a loader.
 func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal, now func() time.Time) *Loader {
-	return &Loader{store: s, catalog: c, unseal: unseal, now: now, newest: map[string]int64{}, flows: map[string]*Flow{}, conns: map[string]*openConn{}}
+	return &Loader{store: s, catalog: c, unseal: unseal, now: now, newest: map[string]int64{}, flows: map[revisionOf]*Flow{}, conns: map[string]*openConn{}}
 }
 
 // Forget makes the loader look again which revision is newest and how connections stand; called
@@ -62,6 +62,12 @@ func (l *Loader) Forget() {
 	}
 }
 
+// revisionOf is a revision of a flow: "customer/flow", and its number.
+type revisionOf struct {
+	flow string
+	n    int64
+}
+
 // Flow opens a revision of a deployment; 0 is the newest.
 func (l *Loader) Flow(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64) (*Flow, error) {
 	l.mu.Lock()
@@ -70,7 +76,7 @@ func (l *Loader) Flow(ctx context.Context, tenant hub.TenantID, id hub.Deploymen
 	if revision == 0 {
 		revision = l.newest[name]
 	}
-	if f := l.flows[fmt.Sprintf("%s@%d", name, revision)]; f != nil && revision != 0 {
+	if f := l.flows[revisionOf{name, revision}]; f != nil && revision != 0 {
 		return f, nil
 	}
 	d, err := l.deployment(ctx, tenant, id, revision)
@@ -84,7 +90,7 @@ func (l *Loader) Flow(ctx context.Context, tenant hub.TenantID, id hub.Deploymen
 	if err != nil {
 		return nil, err
 	}
-	l.flows[fmt.Sprintf("%s@%d", name, d.Revision)] = f
+	l.flows[revisionOf{name, d.Revision}] = f
 	return f, nil
 }
 

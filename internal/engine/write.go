@@ -271,7 +271,9 @@ func (w *write) removed() error {
 }
 
 // who is what the audit calls this run's flow.
-func (r *run) who() string { return fmt.Sprintf("flow %s@%d", r.work.Deployment, r.work.Revision) }
+func (r *run) who() string {
+	return "flow " + string(r.work.Deployment) + "@" + strconv.FormatInt(r.work.Revision, 10)
+}
 
 // outcome is what became of an intent.
 func (r *run) outcome(in store.Write, state, message string, link store.Link) store.WriteDone {

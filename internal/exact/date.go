@@ -79,7 +79,10 @@ func (d Date) String() string {
 	if d.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%04d-%02d-%02d", d.year, d.month, d.day)
+	if !d.writable() {
+		return fmt.Sprintf("%04d-%02d-%02d", d.year, d.month, d.day)
+	}
+	return string(d.append(make([]byte, 0, len(time.DateOnly))))
 }
 
 // MarshalJSON writes "2026-03-01"; a date that no reader would take is an error.
@@ -89,9 +92,14 @@ func (d Date) appendJSON(dst []byte) ([]byte, error) {
 	if !d.writable() {
 		return dst, fmt.Errorf("the date %q cannot be written: its year is not between 1 and 9999", d)
 	}
-	dst = append(dst, '"')
-	dst = d.midnight().AppendFormat(dst, time.DateOnly)
-	return append(dst, '"'), nil
+	return append(d.append(append(dst, '"')), '"'), nil
+}
+
+// append writes a date that is writable.
+func (d Date) append(dst []byte) []byte {
+	y, m, day := int(d.year), int(d.month), int(d.day)
+	digit := func(n int) byte { return byte('0' + n%10) }
+	return append(dst, digit(y/1000), digit(y/100), digit(y/10), digit(y), '-', digit(m/10), digit(m), '-', digit(day/10), digit(day))
 }
 
 // UnmarshalJSON reads "2026-03-01".

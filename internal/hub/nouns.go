@@ -109,13 +109,15 @@ func (r RecordID) Marker() string {
 }
 
 func digest(first string, parts ...string) string {
-	h := sha256.New()
-	for _, p := range append([]string{first}, parts...) {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
+	all := append(make([]byte, 0, 256), first...)
+	for _, p := range parts {
+		all = append(append(all, 0), p...)
 	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)))
+	sum := sha256.Sum256(append(all, 0))
+	return letters.EncodeToString(sum[:])
 }
+
+var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // Outcome is how a run ended. Every accepted event gets exactly one (R2).
 type Outcome string
