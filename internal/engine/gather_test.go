@@ -94,11 +94,7 @@ func (h *house) wins(n int) {
 		}
 	}
 	h.rounds(func(list []store.Claim) bool {
-		var hands sync.WaitGroup
-		for _, w := range list {
-			hands.Go(func() { h.engine.Carry(context.Background(), w) })
-		}
-		hands.Wait()
+		h.beside(list)
 		return false
 	})
 }

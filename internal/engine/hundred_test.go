@@ -112,6 +112,15 @@ func newHundreds(t *testing.T) (*bookHouse, *hundreds) {
 	return h, f
 }
 
+// beside carries rows side by side.
+func (h *house) beside(list []store.Claim) {
+	var hands sync.WaitGroup
+	for _, w := range list {
+		hands.Go(func() { h.engine.Carry(context.Background(), w) })
+	}
+	hands.Wait()
+}
+
 // aside carries a hundred rows side by side until nothing is left to do.
 func (h *bookHouse) aside() {
 	h.Helper()
@@ -120,11 +129,7 @@ func (h *bookHouse) aside() {
 		if err != nil {
 			h.Fatal(err)
 		}
-		var hands sync.WaitGroup
-		for _, w := range list {
-			hands.Go(func() { h.engine.Carry(context.Background(), w) })
-		}
-		hands.Wait()
+		h.beside(list)
 		if len(list) > 0 {
 			continue
 		}

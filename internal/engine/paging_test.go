@@ -165,11 +165,7 @@ func (h *bookHouse) cycle() {
 		if err != nil {
 			h.Fatal(err)
 		}
-		var hands sync.WaitGroup
-		for _, w := range list {
-			hands.Go(func() { h.engine.Carry(context.Background(), w) })
-		}
-		hands.Wait()
+		h.beside(list)
 		if len(list) > 0 {
 			continue
 		}

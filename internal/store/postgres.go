@@ -198,6 +198,11 @@ func (t *pgTx) query(ctx context.Context, q string, args ...any) (rows, error) {
 	if err != nil {
 		return nil, err
 	}
+	return rowsNext(res)
+}
+
+// rowsNext are the rows of a batch's next answer, its last.
+func rowsNext(res pgx.BatchResults) (rows, error) {
 	r, err := res.Query()
 	if err != nil {
 		return nil, errors.Join(err, res.Close())

@@ -57,11 +57,7 @@ func (d *walledDB) query(ctx context.Context, q string, args ...any) (rows, erro
 	if err != nil {
 		return nil, err
 	}
-	r, err := res.Query()
-	if err != nil {
-		return nil, errors.Join(err, res.Close())
-	}
-	return &batchRows{Rows: r, all: res}, nil
+	return rowsNext(res)
 }
 
 func (d *walledDB) exec(ctx context.Context, q string, args ...any) (int64, error) {
