@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -150,10 +151,11 @@ func (p *proxy) serve(client net.Conn) {
 	back.Wait()
 }
 
-// wire is one connection. Deaf says that the server's next answer is not handed on.
+// wire is one connection. Deaf says that nothing more of what the server says is handed on.
 type wire struct {
 	proxy          *proxy
 	client, server net.Conn
+	commits        map[string]bool // names of statements that commit
 
 	mu   sync.Mutex
 	deaf bool
@@ -171,7 +173,7 @@ func (w *wire) asks() {
 		if err != nil {
 			return
 		}
-		if !first && isCommit(message) && w.proxy.draw() {
+		if !first && w.isCommit(message) && w.proxy.draw() {
 			w.mu.Lock()
 			w.deaf = true
 			w.mu.Unlock()
@@ -183,16 +185,24 @@ func (w *wire) asks() {
 	}
 }
 
-// answers hands on what the server says, until an answer is to be lost: by then the server has committed.
+// answers hands on what the server says, until an answer is to be lost: then it waits until the server has
+// committed, and ends.
 func (w *wire) answers() {
 	buf := make([]byte, 32<<10)
+	var said []byte // since nothing is handed on
 	for {
 		n, err := w.server.Read(buf)
 		w.mu.Lock()
 		deaf := w.deaf
 		w.mu.Unlock()
-		if err != nil || deaf {
+		if err != nil {
 			return
+		}
+		if deaf {
+			if said = append(said, buf[:n]...); bytes.Contains(said, []byte("COMMIT\x00")) || bytes.Contains(said, []byte("ROLLBACK\x00")) {
+				return
+			}
+			continue
 		}
 		w.proxy.pass()
 		if _, err := w.client.Write(buf[:n]); err != nil {
@@ -222,7 +232,22 @@ func readMessage(r io.Reader, first bool) ([]byte, error) {
 	return message, err
 }
 
-// isCommit reports whether a message is the query that ends a transaction well.
-func isCommit(message []byte) bool {
-	return message[0] == 'Q' && strings.EqualFold(strings.TrimRight(string(message[5:]), "\x00; "), "commit")
+// isCommit reports whether a message ends a transaction well: the query itself, or the binding of a statement that
+// was prepared for it.
+func (w *wire) isCommit(message []byte) bool {
+	text := strings.Split(string(message[5:]), "\x00")
+	switch {
+	case message[0] == 'Q':
+		return commits(text[0])
+	case message[0] == 'P' && len(text) > 1 && commits(text[1]):
+		if w.commits == nil {
+			w.commits = map[string]bool{}
+		}
+		w.commits[text[0]] = true
+	case message[0] == 'B' && len(text) > 1:
+		return w.commits[text[1]]
+	}
+	return false
 }
+
+func commits(query string) bool { return strings.EqualFold(strings.TrimRight(query, "; "), "commit") }
