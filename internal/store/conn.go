@@ -23,6 +23,7 @@ type conn struct {
 type statement struct {
 	driver.Stmt
 	open bool
+	once bool // it ends with its rows
 }
 
 func newConn(c *sql.Conn) *conn { return &conn{conn: c, statements: map[string]*statement{}} }
@@ -103,8 +104,8 @@ func (c *conn) statement(ctx context.Context, raw any, q string) (*statement, er
 	if err != nil {
 		return nil, err
 	}
-	made := &statement{Stmt: st}
-	if known == nil {
+	made := &statement{Stmt: st, once: known != nil}
+	if !made.once {
 		c.statements[q] = made
 	}
 	return made, nil
@@ -175,6 +176,9 @@ func (r *connRows) Close() {
 	}
 	r.closed = true
 	err := r.rows.Close()
+	if r.of.once {
+		err = errors.Join(err, r.of.Stmt.Close())
+	}
 	if r.err == nil {
 		r.err = err
 	}

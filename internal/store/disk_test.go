@@ -103,3 +103,37 @@ func TestADiskThatRefusesIsNotBelievedAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAQuestionWithinItsOwnRows: a statement whose rows are being read is not run again under them, and none is
+// left behind.
+func TestAQuestionWithinItsOwnRows(t *testing.T) {
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := s.db.(*sqliteDB)
+	err = d.snapshot(t.Context(), func(c tx) error {
+		const q = `SELECT name FROM sqlite_schema ORDER BY name LIMIT 3`
+		names := func() ([]string, error) {
+			r, err := c.query(t.Context(), q)
+			return all(r, err, func(r rows, v *string) error { return r.Scan(v) })
+		}
+		r, err := c.query(t.Context(), q)
+		outer, err := all(r, err, func(r rows, v *string) error {
+			if inner, err := names(); err != nil || len(inner) != 3 {
+				return fmt.Errorf("within: %v, %w", inner, err)
+			}
+			return r.Scan(v)
+		})
+		if len(outer) != 3 || len(c.(*conn).statements) != 2 { // BEGIN, and the question
+			t.Errorf("%v; %d statements are kept", outer, len(c.(*conn).statements))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
