@@ -11,7 +11,7 @@ import (
 // order is the list of docs/ARCHITECTURE.md: a package may import only what stands above it.
 var order = []string{
 	"exact", "hub",
-	"crashpoint", "secret", "telemetry", "locale", "specfile", "expr", "egress",
+	"crashpoint", "secret", "telemetry", "locale", "specfile", "expr", "egress", "sqlite",
 	"brand", "pricing", "canonical", "connector", "mapping", "policy", "workflow", "catalog", "cases", "audit",
 	"store", "store/storetest",
 	"remote", "xref", "engine", "ingest",

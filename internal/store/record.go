@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"throughline/internal/hub"
+	"throughline/internal/sqlite"
 )
 
 // record applies all steps and arrivals of a commit, each kind of row at once. Busy names for each
@@ -169,14 +168,7 @@ func closeWrites(ctx context.Context, t tx, steps []*Step) error {
 // taken reports whether a row could not be kept because a unique index has its key already.
 func taken(err error) bool {
 	var pg *pgconn.PgError
-	var lite *sqlite.Error
-	switch {
-	case errors.As(err, &pg):
-		return pg.Code == "23505"
-	case errors.As(err, &lite):
-		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
-	}
-	return false
+	return errors.As(err, &pg) && pg.Code == "23505" || sqlite.Taken(err)
 }
 
 // openWrites records intents. A refused write is taken up again under its key, by whoever comes next; any

@@ -118,9 +118,9 @@ func (t *Turn) crowd(lane hub.Lane, tenant hub.TenantID, d hub.DeploymentID) {
 func readyFlows(ctx context.Context, t tx, lane hub.Lane, tenant hub.TenantID) ([]hub.DeploymentID, error) {
 	const q = `
 		WITH RECURSIVE next (deployment) AS (
-			SELECT (SELECT MIN(deployment) FROM work WHERE state = 'ready' AND lane = ? AND tenant = ?)
+			SELECT (SELECT MIN(deployment) FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant = ?)
 			UNION ALL
-			SELECT (SELECT MIN(w.deployment) FROM work w WHERE w.state = 'ready' AND w.lane = ? AND w.tenant = ? AND w.deployment > next.deployment)
+			SELECT (SELECT MIN(w.deployment) FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant = ? AND w.deployment > next.deployment)
 			FROM next WHERE next.deployment IS NOT NULL
 		)
 		SELECT deployment FROM next WHERE deployment IS NOT NULL`

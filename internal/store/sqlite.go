@@ -9,9 +9,10 @@ import (
 	"sync"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite" // the driver "sqlite", for migrations
 
 	"throughline/internal/hub"
+	"throughline/internal/sqlite"
 )
 
 // sqliteDB: one writer, many readers. A commit stands in the write-ahead log when SQLite returns, and on the
@@ -20,52 +21,58 @@ type sqliteDB struct {
 	writing sync.Mutex
 	writer  *conn
 	readers chan *conn // free ones; nil: one that may be opened
-	files   *sql.DB
+	path    string
+	pragmas []string
 	disk    *disk // nil: nobody waits for it
 }
 
 // openSQLite opens a file.
 func openSQLite(ctx context.Context, path string, synced bool) (database, error) {
 	// Of its own accord SQLite syncs only what a checkpoint moves (NORMAL): the log is synced by disk.
-	synchronous := "NORMAL"
+	synchronous := "synchronous=NORMAL"
 	if !synced {
-		synchronous = "OFF"
+		synchronous = "synchronous=OFF"
 	}
-	files, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=temp_store(MEMORY)"+
-		"&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(8000)&_pragma=synchronous("+synchronous+")")
-	if err != nil {
+	if err := migrateSQLite(ctx, path); err != nil {
 		return nil, err
 	}
-	d := &sqliteDB{files: files, readers: make(chan *conn, 4)}
+	d := &sqliteDB{path: path, pragmas: []string{"journal_mode=WAL", "temp_store=MEMORY", "cache_size=-16000", "wal_autocheckpoint=8000", synchronous},
+		readers: make(chan *conn, 4)}
 	for range cap(d.readers) {
 		d.readers <- nil
 	}
-	if err := d.open(ctx, path, synced); err != nil {
+	if err := d.open(ctx, synced); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *sqliteDB) open(ctx context.Context, path string, synced bool) (err error) {
-	if err := migrate(ctx, d.files, goose.DialectSQLite3); err != nil {
+func migrateSQLite(ctx context.Context, path string) (err error) {
+	files, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)")
+	if err != nil {
 		return err
 	}
-	if d.writer, err = d.connect(ctx); err != nil || !synced {
+	defer func() { err = errors.Join(err, files.Close()) }()
+	return migrate(ctx, files, goose.DialectSQLite3)
+}
+
+func (d *sqliteDB) open(ctx context.Context, synced bool) (err error) {
+	if d.writer, err = d.connect(); err != nil || !synced {
 		return err
 	}
 	if _, err := d.commit(ctx, func(tx) error { return nil }); err != nil { // from now on there is a log, for as long as the writer lives
 		return err
 	}
-	d.disk, err = openDisk(path + "-wal")
+	d.disk, err = openDisk(d.path + "-wal")
 	return err
 }
 
-func (d *sqliteDB) connect(ctx context.Context) (*conn, error) {
-	c, err := d.files.Conn(ctx)
+func (d *sqliteDB) connect() (*conn, error) {
+	c, err := sqlite.Open(d.path, d.pragmas...)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c), nil
+	return &conn{Conn: c, statements: map[string]*statement{}}, nil
 }
 
 func (d *sqliteDB) dialect() dialect {
@@ -95,7 +102,7 @@ func (d *sqliteDB) query(ctx context.Context, q string, args ...any) (rows, erro
 	back := func() { d.readers <- c }
 	var err error
 	if c == nil {
-		if c, err = d.connect(ctx); err != nil {
+		if c, err = d.connect(); err != nil {
 			back()
 			return nil, err
 		}
@@ -157,7 +164,7 @@ func (d *sqliteDB) commit(ctx context.Context, f func(tx) error) (settle func() 
 // snapshot reads on a connection of its own: in WAL mode a reader keeps the moment at which it began,
 // and holds up nobody.
 func (d *sqliteDB) snapshot(ctx context.Context, f func(tx) error) (err error) {
-	c, err := d.connect(ctx)
+	c, err := d.connect()
 	if err != nil {
 		return err
 	}
@@ -201,7 +208,7 @@ func (d *sqliteDB) close() error {
 	if d.writer != nil {
 		errs = append(errs, d.writer.close())
 	}
-	return errors.Join(append(errs, d.files.Close(), d.disk.close())...)
+	return errors.Join(append(errs, d.disk.close())...)
 }
 
 // of is the whole file: on SQLite there is no second wall, and no other process.
