@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"throughline/internal/hub"
 )
 
 // asked runs statements at a server, and more of them when the test is over.
@@ -131,6 +133,50 @@ func TestNothingIsCompiled(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(plan, "\n"), "JIT") {
 		t.Errorf("the server has compiled it:\n%s", strings.Join(plan, "\n"))
+	}
+}
+
+// TestAWrittenLineLeavesItsSumAlone: what it counts was counted with its intent. Who records that it was written waits for
+// nobody who posts to the same sum.
+func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	record := func(st Step) error {
+		return s.db.change(ctx, func(x tx) error { return s.record(ctx, x, []*entry{{step: &st}}, &giving{}) })
+	}
+	line := func(id hub.RecordID) *Posting {
+		return &Posting{Record: id, Entry: "e", Connection: "erp", N: 1, State: Sending, Counts: []Count{{Name: "day", Item: "ann", Seconds: 60}}}
+	}
+	open := Step{Tenant: "t"}
+	for _, id := range []hub.RecordID{"l1", "l2"} {
+		open.Open = append(open.Open, Write{OpKey: string(id), Record: id, Connection: "erp", Posting: line(id)})
+	}
+	if err := record(open); err != nil {
+		t.Fatal(err)
+	}
+	err = s.db.change(ctx, func(x tx) error {
+		if _, err := x.exec(ctx, `UPDATE tally SET seconds = seconds + 1`); err != nil {
+			return err
+		}
+		return record(Step{Tenant: "t", Close: []WriteDone{{OpKey: "l1", Record: "l1", Connection: "erp", State: "done", Link: Link{Record: "l1", Connection: "erp", ExternalID: "1"}, Posting: line("l1")}}})
+	})
+	if err != nil {
+		t.Fatalf("while another one holds the sum: %v", err)
+	}
+	if err := record(Step{Tenant: "t", Close: []WriteDone{{OpKey: "l2", Record: "l2", Connection: "erp", State: "refused", Posting: line("l2")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Tenant("t").Tally(ctx, "day", "ann"); err != nil || v.Seconds != 61 {
+		t.Errorf("the sum is %d after one line was refused (%v), want 61", v.Seconds, err)
 	}
 }
 
