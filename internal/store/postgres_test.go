@@ -136,6 +136,36 @@ func TestNothingIsCompiled(t *testing.T) {
 	}
 }
 
+// TestARowIsChangedWhereItLies: PostgreSQL writes a changed row anew. Pages have room for that, so that no further one is
+// begun and the log holds only what differs.
+func TestARowIsChangedWhereItLies(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for table, q := range map[string]string{
+		"work":    `INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event) SELECT 't', 'd', 'k' || n, 'ready', 1, 0, 'e' FROM generate_series(1, 1000) n`,
+		"write":   `INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at) SELECT 't', n::text, '', '', '', '', n::text, 'erp', '', '', '', '', 'open', 0 FROM generate_series(1, 1000) n`,
+		"posting": `INSERT INTO posting (tenant, record, entry, deployment, connection, n, type, date, content, fields, state, updated_at) SELECT 't', n::text, 'e', 'd', 'erp', 1, '', '', '', '', 'sending', 0 FROM generate_series(1, 1000) n`,
+	} {
+		for _, q := range []string{q, `UPDATE ` + table + ` SET state = 'done'`} {
+			if _, err := s.db.exec(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := s.db.query(t.Context(), `SELECT pg_relation_size('`+table+`') / 8192 - COUNT(DISTINCT (ctid::text::point)[0]) FROM `+table)
+		left, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+		if err != nil || left[0] != 0 {
+			t.Errorf("%s: %v pages hold nothing but rows as they were (%v)", table, left, err)
+		}
+	}
+}
+
 // TestAWrittenLineLeavesItsSumAlone: what it counts was counted with its intent. Who records that it was written waits for
 // nobody who posts to the same sum.
 func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
