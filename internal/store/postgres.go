@@ -156,6 +156,12 @@ func (t *pgTx) queue(q string, args []any, explain func(error) error) {
 }
 
 func (t *pgTx) put(_ context.Context, q string, args [][]any, explain func(error) error) error {
+	if m := atOnce(q, args); m != nil {
+		for _, round := range m.rounds(args) {
+			t.queue(m.text, columns(args, round), explain)
+		}
+		return nil
+	}
 	for _, a := range args {
 		t.queue(q, a, explain)
 	}
@@ -221,6 +227,9 @@ func (t *pgTx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 func (t *pgTx) each(ctx context.Context, q string, args [][]any) ([]int64, error) {
 	if len(args) == 0 {
 		return nil, nil
+	}
+	if m := atOnce(q, args); m != nil && m.told != "" {
+		return m.eachOf(ctx, t, args)
 	}
 	res, err := t.send(ctx, func(b *pgx.Batch) {
 		q := numbered(q)

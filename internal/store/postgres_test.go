@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"throughline/internal/hub"
 )
 
 // asked runs statements at a server, and more of them when the test is over.
@@ -109,6 +111,102 @@ func TestAFullLedgerIsNotCountedAnew(t *testing.T) {
 	}
 	if n := next(500); n != 1000 {
 		t.Errorf("once so much has changed the lesson after is at %d, want 1000", n)
+	}
+}
+
+// TestNothingIsCompiled: a lease that has run out is looked for in a table of few rows, from end to end. It took longer
+// to compile that than to record a hundred runs.
+func TestNothingIsCompiled(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.db.query(t.Context(), `EXPLAIN ANALYZE DELETE FROM node WHERE lease_until < 0`)
+	plan, err := all(r, err, func(r rows, v *string) error { return r.Scan(v) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.Join(plan, "\n"), "JIT") {
+		t.Errorf("the server has compiled it:\n%s", strings.Join(plan, "\n"))
+	}
+}
+
+// TestARowIsChangedWhereItLies: PostgreSQL writes a changed row anew. Pages have room for that, so that no further one is
+// begun and the log holds only what differs.
+func TestARowIsChangedWhereItLies(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for table, q := range map[string]string{
+		"work":    `INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event) SELECT 't', 'd', 'k' || n, 'ready', 1, 0, 'e' FROM generate_series(1, 1000) n`,
+		"write":   `INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at) SELECT 't', n::text, '', '', '', '', n::text, 'erp', '', '', '', '', 'open', 0 FROM generate_series(1, 1000) n`,
+		"posting": `INSERT INTO posting (tenant, record, entry, deployment, connection, n, type, date, content, fields, state, updated_at) SELECT 't', n::text, 'e', 'd', 'erp', 1, '', '', '', '', 'sending', 0 FROM generate_series(1, 1000) n`,
+	} {
+		for _, q := range []string{q, `UPDATE ` + table + ` SET state = 'done'`} {
+			if _, err := s.db.exec(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := s.db.query(t.Context(), `SELECT pg_relation_size('`+table+`') / 8192 - COUNT(DISTINCT (ctid::text::point)[0]) FROM `+table)
+		left, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
+		if err != nil || left[0] != 0 {
+			t.Errorf("%s: %v pages hold nothing but rows as they were (%v)", table, left, err)
+		}
+	}
+}
+
+// TestAWrittenLineLeavesItsSumAlone: what it counts was counted with its intent. Who records that it was written waits for
+// nobody who posts to the same sum.
+func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	record := func(st Step) error {
+		return s.db.change(ctx, func(x tx) error { return s.record(ctx, x, []*entry{{step: &st}}, &giving{}) })
+	}
+	line := func(id hub.RecordID) *Posting {
+		return &Posting{Record: id, Entry: "e", Connection: "erp", N: 1, State: Sending, Counts: []Count{{Name: "day", Item: "ann", Seconds: 60}}}
+	}
+	open := Step{Tenant: "t"}
+	for _, id := range []hub.RecordID{"l1", "l2"} {
+		open.Open = append(open.Open, Write{OpKey: string(id), Record: id, Connection: "erp", Posting: line(id)})
+	}
+	if err := record(open); err != nil {
+		t.Fatal(err)
+	}
+	err = s.db.change(ctx, func(x tx) error {
+		if _, err := x.exec(ctx, `UPDATE tally SET seconds = seconds + 1`); err != nil {
+			return err
+		}
+		return record(Step{Tenant: "t", Close: []WriteDone{{OpKey: "l1", Record: "l1", Connection: "erp", State: "done", Link: Link{Record: "l1", Connection: "erp", ExternalID: "1"}, Posting: line("l1")}}})
+	})
+	if err != nil {
+		t.Fatalf("while another one holds the sum: %v", err)
+	}
+	if err := record(Step{Tenant: "t", Close: []WriteDone{{OpKey: "l2", Record: "l2", Connection: "erp", State: "refused", Posting: line("l2")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Tenant("t").Tally(ctx, "day", "ann"); err != nil || v.Seconds != 61 {
+		t.Errorf("the sum is %d after one line was refused (%v), want 61", v.Seconds, err)
 	}
 }
 

@@ -83,17 +83,18 @@ type tallyKey struct {
 // tallies are the sums that a commit touches. Limits hold exactly, whoever else posts at the moment:
 // they are looked at in the commit that keeps the intent.
 type tallies struct {
-	t   tx
-	dia dialect
-	now map[tallyKey]Tally
+	t       tx
+	dia     dialect
+	now     map[tallyKey]Tally
+	changed map[tallyKey]bool
 }
 
 // openTallies reads the sums that the steps may change, in one order for all nodes.
 func openTallies(ctx context.Context, t tx, dia dialect, steps []*Step) (*tallies, error) {
-	b := &tallies{t, dia, map[tallyKey]Tally{}}
+	b := &tallies{t, dia, map[tallyKey]Tally{}, map[tallyKey]bool{}}
 	var keys []tallyKey
 	for _, st := range steps {
-		for _, p := range st.lines() {
+		for _, p := range st.counted() {
 			for _, c := range p.Counts {
 				keys = append(keys, tallyKey{st.Tenant, c.Name, c.Item})
 			}
@@ -183,27 +184,29 @@ func (b *tallies) admit(tenant hub.TenantID, p *Posting) bool {
 func (b *tallies) add(tenant hub.TenantID, counts []Count, n int64) {
 	for _, c := range counts {
 		k := tallyKey{tenant, c.Name, c.Item}
-		b.now[k] = b.now[k].add(c, n)
+		b.now[k], b.changed[k] = b.now[k].add(c, n), true
 	}
 }
 
 func (b *tallies) save(ctx context.Context) error {
-	args := make([][]any, 0, len(b.now))
-	for k, v := range b.now {
+	args := make([][]any, 0, len(b.changed))
+	for k := range b.changed {
+		v := b.now[k]
 		args = append(args, []any{v.Seconds, v.Amount.String(), k.tenant, k.name, k.item})
 	}
 	return b.t.put(ctx, `UPDATE tally SET seconds = ?, amount = ? WHERE tenant = ? AND name = ? AND item = ?`, args, nil)
 }
 
-// lines are all postings that a step opens, closes or adds.
-func (st *Step) lines() (list []*Posting) {
+// counted are the postings of a step that may change a sum: what was counted when it was opened stands once it has
+// been written.
+func (st *Step) counted() (list []*Posting) {
 	for i := range st.Open {
 		if p := st.Open[i].Posting; p != nil {
 			list = append(list, p)
 		}
 	}
 	for i := range st.Close {
-		if p := st.Close[i].Posting; p != nil {
+		if p := st.Close[i].Posting; p != nil && (p.Reverses != "" || st.Close[i].State != "done") {
 			list = append(list, p)
 		}
 	}

@@ -179,7 +179,7 @@ func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error 
 		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
 		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', CAST(? AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain'))
-			AND NOT (? = 'create' AND EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
+			AND NOT EXISTS (SELECT 1 FROM xref WHERE ? = 'create' AND tenant = ? AND record = ? AND connection = ?)
 		ON CONFLICT (tenant, record, connection, op_key) DO UPDATE SET state = 'open', run = excluded.run, deployment = excluded.deployment,
 			record_key = excluded.record_key, step = excluded.step, hash = excluded.hash, body = excluded.body, started_at = excluded.started_at, message = ''
 			WHERE write.state = 'refused'`
