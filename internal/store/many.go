@@ -144,13 +144,13 @@ func kindsOf(row []any) string {
 	return string(kinds)
 }
 
-// atOnce is a statement for these rows, or nil.
+// atOnce is a statement for these rows, or nil: then each is said by itself.
 func atOnce(q string, args [][]any) *manyText {
 	if len(args) < manyRows {
 		return nil
 	}
 	kinds := kindsOf(args[0])
-	if kinds == "" {
+	if kinds == "" || slices.ContainsFunc(args, func(row []any) bool { return slices.Contains(row, nil) }) {
 		return nil
 	}
 	return manyOf(q, kinds)

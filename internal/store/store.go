@@ -88,8 +88,8 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 		cfg.MaxConns = 8
 	}
 	// What is asked while work goes on is always asked by key. A plan that was made while the tables were small, and is
-	// kept, must not read them from end to end when they have grown, also not to join them with a few rows. A table that can be read in no other way looks so
-	// dear then that the server would compile the statement.
+	// kept, must not read them from end to end when they have grown, also not to join them with a few rows. A table that
+	// can be read in no other way looks so dear then that the server would compile the statement.
 	for _, unwanted := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
 		cfg.ConnConfig.RuntimeParams[unwanted] = "off"
 	}
