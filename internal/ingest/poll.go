@@ -108,7 +108,7 @@ func (in *Ingest) read(ctx context.Context, f *engine.Flow, end *engine.End, kin
 	for range maxReadings {
 		pages, fresh, missed := 0, 0, 0
 		newest, err = in.remote.Rows(ctx, end.Conn, kind.List, reach.Since, nil, func(page []remote.Row) error {
-			taken, err := in.keep(ctx, f, end, kind, "poll", hub.Normal, page)
+			taken, err := in.keep(ctx, f, end, kind, "poll", hub.Normal, page, len(page))
 			pages++
 			for i, isNew := range taken {
 				if isNew {
@@ -132,14 +132,14 @@ func (in *Ingest) read(ctx context.Context, f *engine.Flow, end *engine.End, kin
 
 // keep stores a page as events before the next one is read, so that a long list takes no more memory
 // than a short one; it says of each whether it is new. A page that is read again is known by its events' ids.
-// A row that cannot be read takes nothing from the others.
-func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []remote.Row) (fresh []bool, err error) {
+// A row that cannot be read takes nothing from the others; where none of all the page's can be, it is not the rows.
+func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []remote.Row, of int) (fresh []bool, err error) {
 	list, unread := make([]store.Arrival, len(page)), 0
 	for i, x := range page {
 		a, err := in.found(f, end, kind, x.Record)
 		if err = cmp.Or(x.Err, err); err != nil {
-			if unread++; unread == len(page) && unread > 1 {
-				return nil, err // it is not the rows
+			if unread++; unread == of && unread > 1 {
+				return nil, err
 			}
 			a = connector.Arrived{Kind: kind, Payload: x.Record, Err: err}
 		}

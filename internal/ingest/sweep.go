@@ -19,7 +19,8 @@ const ahead = 92
 // sweep compares what is there between two business dates with what the ledger has of them, and tells
 // the flow of each record that is gone: many vendors report no deletes. Where its rows are whole records, it
 // also finds what a poll has missed: pages that move while they are read hide rows from it. For that reason,
-// what cannot be asked for alone is gone only when two readings have not shown it.
+// what cannot be asked for alone is gone only when two readings have not shown it, and none of them has a row that
+// cannot be read: that may be it.
 func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
 	done := store.Step{Defer: next(w, f.Sweep, in.now())}
 	end, kind, err := trigger(f)
@@ -34,17 +35,16 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	if err != nil || len(known) == 0 && !kind.Sweep.Spec.Whole {
 		return done, err
 	}
-	there, err := in.there(ctx, f, end, kind, from, to)
-	if err != nil {
-		return store.Step{}, err
-	}
-	missing := slices.DeleteFunc(known, func(k store.Known) bool { return there[k.ExternalID] })
-	if len(missing) > 0 && kind.Get == nil { // nobody can be asked for one alone
-		again, err := in.there(ctx, f, end, kind, from, to)
+	missing := known
+	for n := 0; n < 1 || n < 2 && len(missing) > 0 && kind.Get == nil; n++ { // nobody can be asked for one alone
+		there, unread, err := in.there(ctx, f, end, kind, from, to)
 		if err != nil {
 			return store.Step{}, err
 		}
-		missing = slices.DeleteFunc(missing, func(k store.Known) bool { return again[k.ExternalID] })
+		missing = slices.DeleteFunc(missing, func(k store.Known) bool { return there[k.ExternalID] })
+		if unread && kind.Get == nil {
+			return done, nil
+		}
 	}
 	var gone []store.Arrival
 	for _, k := range missing {
@@ -58,15 +58,17 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	return done, err
 }
 
-// there reads which records there are between two days; whole rows that nobody has heard of are taken in.
-func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (map[string]bool, error) {
-	out := map[string]bool{}
-	_, err := in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
+// there reads which records there are between two days; whole rows that nobody has heard of are taken in. A row
+// that cannot be read is taken in for a person to see.
+func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (out map[string]bool, unread bool, err error) {
+	out = map[string]bool{}
+	_, err = in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
 		var missed []remote.Row
 		for _, x := range page {
 			id, err := kind.IDOf(x.Record, end.Conn.Settings)
-			if err != nil {
-				return err
+			if err != nil || id == "" {
+				missed, unread = append(missed, x), true
+				continue
 			}
 			out[id] = true
 			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
@@ -75,10 +77,10 @@ func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, ki
 				missed = append(missed, x)
 			}
 		}
-		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed)
+		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
 		return err
 	})
-	return out, err
+	return out, unread, err
 }
 
 // unseen reports whether a whole row is of a record that nobody has heard of yet.

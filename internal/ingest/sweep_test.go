@@ -82,6 +82,27 @@ func TestASweepTellsOfWhatIsGoneAndOfWhatWasMissed(t *testing.T) {
 	}
 }
 
+func TestARowThatCannotBeReadHidesNoneAndLetsNoneSeemGone(t *testing.T) {
+	h := newHouse(t)
+	h.posted("there", "2026-11-10", store.Posted)
+	h.posted("hidden", "2026-11-10", store.Posted) // it may be the one that cannot be read
+	h.far.there = []string{nameless, "there", "third"}
+	h.turn(ingest.SweepKey)
+	got := h.told()
+	if len(got) != 2 || got[0] != "third" || !strings.HasPrefix(got[1], hub.Unreadable+"-") {
+		t.Fatalf("told of %q, want of the third one, and of one that cannot be read", got)
+	}
+	h.far.there = []string{"there", "third"} // mended there
+	h.turn(ingest.SweepKey)
+	if got := h.told(); len(got) != 3 || got[0] != "hidden" {
+		t.Errorf("told of %q, want of the one that is gone, too", got)
+	}
+	h.far.there = []string{nameless, nameless}
+	if _, err := h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.SweepKey}); err == nil {
+		t.Error("no row of a page has an id: it is not the rows, and nobody is told")
+	}
+}
+
 func TestABackfillReadsItsSpanAndRests(t *testing.T) {
 	h := newHouse(t)
 	from, err := exact.ParseDate("2026-11-02")

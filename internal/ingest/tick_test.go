@@ -74,6 +74,9 @@ type sheets struct {
 	odd    string   // the sheet that does not say when it changed
 }
 
+// nameless stands for a row that has no id.
+const nameless = "?"
+
 var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 
 func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string, _ []byte, _ string) (int, http.Header, []byte, error) {
@@ -102,7 +105,11 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	} else if u.Path == "/entries" {
 		f.span = u.Query().Get("from") + " " + u.Query().Get("to")
 		for _, id := range f.there {
-			rows = append(rows, map[string]any{"id": id})
+			row := map[string]any{"id": id}
+			if id == nameless {
+				row = map[string]any{"note": "of whom?"}
+			}
+			rows = append(rows, row)
 		}
 		rows = rows[min(2*(page-1), len(rows)):min(2*page, len(rows))]
 	} else if page == 1 {
