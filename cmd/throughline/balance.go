@@ -146,15 +146,22 @@ func printMore(out io.Writer, s api.Statement) error {
 	for _, e := range s.Entries {
 		p("%s\t%s\t%s\t%s\t%s\t%s", e.Entry, e.Date, e.Project, e.Employee, e.ERP, partsOf(e.Parts))
 	}
+	printUnexplained(p, s)
+	for _, list := range s.NotAtRest {
+		p("\nNot at rest: %s moved each time that it was read. What is told of it may be older than now, or not all. Ask again when nobody is at work there.", list)
+	}
+	return w.Flush()
+}
+
+func printUnexplained(p func(string, ...any), s api.Statement) {
 	if s.Balanced {
 		p("\nBalanced: nothing is unexplained.")
-		return w.Flush()
+		return
 	}
 	p("\nUNEXPLAINED\tENTRY\tERP\tDAY\tPROJECT\tHOURS\tMONEY\tWHY")
 	for _, d := range s.Unexplained {
 		p("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", d.What, d.Entry, d.ERP, d.Date, d.Project, hoursOf(d.Seconds), moneyOf(d.Amount, d.Currency), d.Says)
 	}
-	return w.Flush()
 }
 
 func moneyOf(amount, currency string) string {

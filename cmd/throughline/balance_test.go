@@ -19,7 +19,7 @@ func unbalanced() api.Statement {
 		Decided: api.Amount{Amount: "0.00"}, Rounding: api.Amount{Entries: 1, Seconds: 30, Amount: "0.00"}, Unexplained: api.Amount{Seconds: 7200, Amount: "200.00"}, NotOurs: api.Amount{Amount: "0.00"}}
 	total := alder
 	total.Project, total.Number, total.Name = "", "", ""
-	return api.Statement{Customer: "northwind", From: "2026-11-01", To: "2026-11-30", Flows: []string{"hours"}, Projects: []api.Balance{alder}, Totals: []api.Balance{total},
+	return api.Statement{Customer: "northwind", NotAtRest: []string{"time/entry"}, From: "2026-11-01", To: "2026-11-30", Flows: []string{"hours"}, Projects: []api.Balance{alder}, Totals: []api.Balance{total},
 		Unexplained: []api.Discrepancy{{What: "missing", Says: "It was posted, but the ERP does not have it any more.", Flow: "hours", Entry: "time/entry/7", ERP: "t7", Project: "Alder automation", Date: "2026-11-03", Seconds: 7200, Amount: "200.00", Currency: "EUR"}},
 		Entries:     []api.BalanceEntry{{Flow: "hours", Entry: "time/entry/8", Date: "2026-11-04", Project: "Alder automation", Employee: "Ana Ruiz", Parts: []api.BalancePart{{Column: "approved", Seconds: 28800, Amount: "800.00", Currency: "EUR"}, {Column: "in_exception", Why: "rule.rate_found", Seconds: 28800, Amount: "800.00", Currency: "EUR"}}}}}
 }
@@ -43,6 +43,8 @@ func TestAStatementForPeople(t *testing.T) {
 		"",
 		"UNEXPLAINED ENTRY ERP DAY PROJECT HOURS MONEY WHY",
 		"missing time/entry/7 t7 2026-11-03 Alder automation 2:00 200.00 EUR It was posted, but the ERP does not have it any more.",
+		"",
+		"Not at rest: time/entry moved each time that it was read. What is told of it may be older than now, or not all. Ask again when nobody is at work there.",
 	} {
 		if got := strings.Join(strings.Fields(lines[i]), " "); got != want {
 			t.Errorf("line %d is\n%s\nwant\n%s", i+1, got, want)
@@ -98,7 +100,7 @@ func TestTheKeysOfAStatementStay(t *testing.T) {
 			t.Errorf("%s is %v", key, project[key])
 		}
 	}
-	for _, key := range []string{"customer", "from", "to", "flows", "read", "balanced", "projects", "totals", "unexplained", "entries"} {
+	for _, key := range []string{"customer", "from", "to", "flows", "read", "balanced", "not_at_rest", "projects", "totals", "unexplained", "entries"} {
 		if _, ok := top[key]; !ok {
 			t.Errorf("there is no %s", key)
 		}

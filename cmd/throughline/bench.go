@@ -50,6 +50,7 @@ type benchDealsCmd struct {
 	Workers     int           `help:"Records in hand at once." default:"256"`
 	Tenants     []string      `help:"With --serve-only: the customers to make, each with the far side's account of its name; north:K has an ERP of write class K."`
 	Poll        time.Duration `help:"With --serve-only: how often the CRM is asked what has changed; without it, never."`
+	Logins      bool          `help:"With --serve-only: the time tracker asks for a login and takes several projects in one call."`
 	Lease       time.Duration `help:"With --serve-only: how long the node's lease lasts." default:"25s"`
 	Lag         time.Duration `help:"With --serve-only: how far the far side's searches lag behind, as its connectors say." default:"1s"`
 	Nodes       int           `help:"Processes on one store; more than one needs PostgreSQL." default:"1"`
@@ -126,7 +127,7 @@ name: %[1]q
 connections:
   crm:  {connector: far-crm, settings: {url: %[2]q}}
   erp:  {connector: %[4]s, settings: {url: %[2]q}}
-  time: {connector: far-time, settings: {url: %[2]q}}
+  time: {connector: %[5]s, settings: {url: %[2]q}}
 flows:
   deals:
     template: won-deal@1
@@ -176,16 +177,24 @@ func (c *benchDealsCmd) customers(ctx context.Context, a *app.App) error {
 	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
 	if len(c.Tenants) == 0 {
-		_, err := a.Control.Apply(ctx, by, "bench.yaml", fmt.Appendf(nil, benchCustomer, "bench", c.Far, poll, "far-erp"))
+		_, err := a.Control.Apply(ctx, by, "bench.yaml", fmt.Appendf(nil, benchCustomer, "bench", c.Far, poll, "far-erp", c.tracker()))
 		return err
 	}
 	for _, t := range c.Tenants {
 		tenant, class, _ := strings.Cut(t, ":")
-		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, c.Far+"/"+tenant, poll, erpOf(class))); err != nil {
+		if _, err := a.Control.Apply(ctx, by, filepath.Base(tenant)+".yaml", fmt.Appendf(nil, benchCustomer, tenant, c.Far+"/"+tenant, poll, erpOf(class), c.tracker())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tracker is the connector of the time tracker.
+func (c *benchDealsCmd) tracker() string {
+	if c.Logins {
+		return "far-time-many"
+	}
+	return "far-time"
 }
 
 // erpOf is the connector of an ERP whose creates have a write class; S where none is said.

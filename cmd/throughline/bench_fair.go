@@ -47,7 +47,7 @@ func (c *benchIdleCmd) apart(ctx context.Context, far map[string]string) error {
 	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
 	for name, url := range far {
-		if _, err := a.Control.Apply(ctx, by, name+".yaml", fmt.Appendf(nil, benchCustomer, name, url, "", "far-erp")); err != nil {
+		if _, err := a.Control.Apply(ctx, by, name+".yaml", fmt.Appendf(nil, benchCustomer, name, url, "", "far-erp", "far-time")); err != nil {
 			return err
 		}
 	}

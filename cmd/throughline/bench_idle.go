@@ -87,7 +87,7 @@ func (c *benchIdleCmd) fill(ctx context.Context, far string) (key string, names 
 	for i := range c.Tenants {
 		name := fmt.Sprintf("bench-%05d", i)
 		names = append(names, name)
-		if _, err := a.Control.Apply(ctx, by, filepath.Base(name)+".yaml", fmt.Appendf(nil, benchCustomer, name, far+"/"+name, poll, "far-erp")); err != nil {
+		if _, err := a.Control.Apply(ctx, by, filepath.Base(name)+".yaml", fmt.Appendf(nil, benchCustomer, name, far+"/"+name, poll, "far-erp", "far-time")); err != nil {
 			return "", nil, err
 		}
 		shown.reached(i+1, c.Tenants)

@@ -86,7 +86,7 @@ func (c *chaosCmd) plan(program, dir string) *trial.Chaos {
 		tenants = append(tenants, "east")[:len(c.Classes)]
 	}
 	return &trial.Chaos{
-		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: c.Latency, Tenants: tenants, Classes: c.Classes, Lease: c.Lease, Lag: c.Lag},
+		Stage: trial.Stage{Program: program, Dir: dir, Store: c.Store, Latency: c.Latency, Tenants: tenants, Classes: c.Classes, Lease: c.Lease, Lag: c.Lag, Logins: c.Kills > 0 || len(c.Points) > 0},
 		Seed:  c.Seed, Kills: c.Kills, Points: c.Points, Nodes: c.Nodes, Acts: c.Acts, Deals: c.Deals, Restore: c.Restore, Database: c.Database, Times: c.Times, Drain: c.Drain, Log: c.log(),
 		Faults: farside.Plan{Seed: c.Seed, Share: c.Share, Kinds: c.Faults, Lag: c.searchLag()},
 	}
@@ -115,7 +115,7 @@ func (c *chaosCmd) tell(r trial.Result) error {
 		{"attempts counted by it", r.Attempts}, {"refused in the rolling restart", r.RefusedRoll}, {"at rest after, s", r.Drained}, {"not at rest in time", r.Unrested},
 		{"faults of the database", r.DatabaseFaults}, {"acknowledged again after, s", r.Reconnect}, {"webhooks refused at first", fmt.Sprint(r.Refused)},
 		{"effects after the backup", r.AfterBackup}, {"calls while held", r.SentHeld}, {"at rest after the resumption, s", r.Resumed},
-		{"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"class X, answer lost", r.Unprotected}, {"of them not asked about", r.Unasked}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
+		{"logins", r.Logins}, {"calls that made several", r.Batches}, {"consents lost", r.Revoked}, {"lost", r.Lost}, {"repeated", r.Repeated}, {"recovered", r.Recovered}, {"same content again (class U)", r.Upserts}, {"class X, answer lost", r.Unprotected}, {"of them not asked about", r.Unasked}, {"parked", fmt.Sprint(r.Parked, " ", r.ParkedBy)}, {"findings", len(r.Findings)},
 	} {
 		fmt.Fprintf(w, "%v\t%v\n", line[0], line[1])
 	}

@@ -19,6 +19,9 @@ func TestKilledAtRandomAndAtEachPoint(t *testing.T) {
 		if r.Kills != 5 || len(r.PointsMissed) > 0 {
 			t.Errorf("%d kills; never passed: %v", r.Kills, r.PointsMissed)
 		}
+		if r.Logins == 0 || r.Batches == 0 {
+			t.Errorf("%d logins, %d calls that made several", r.Logins, r.Batches)
+		}
 	})
 }
 

@@ -26,6 +26,7 @@ type Statement struct {
 	Flows       []string       `json:"flows"`
 	Read        time.Time      `json:"read" doc:"when reading began"`
 	Balanced    bool           `json:"balanced" doc:"nothing is unexplained"`
+	NotAtRest   []string       `json:"not_at_rest,omitempty" doc:"lists that moved each time that they were read: what is told of them may be older than now, or not all"`
 	Projects    []Balance      `json:"projects"`
 	Totals      []Balance      `json:"totals" doc:"by currency"`
 	Unexplained []Discrepancy  `json:"unexplained"`
@@ -126,7 +127,7 @@ func (a *API) patient(ctx huma.Context, next func(huma.Context)) {
 }
 
 func viewStatement(s *books.Statement) Statement {
-	out := Statement{Customer: string(s.Customer), From: s.Period.From.String(), To: s.Period.To.String(), Read: s.Read, Balanced: s.Unexplained() == 0,
+	out := Statement{Customer: string(s.Customer), From: s.Period.From.String(), To: s.Period.To.String(), Read: s.Read, Balanced: s.Unexplained() == 0, NotAtRest: s.NotAtRest,
 		Projects: make([]Balance, len(s.Projects)), Totals: make([]Balance, len(s.Totals)), Unexplained: make([]Discrepancy, len(s.Findings))}
 	for _, f := range s.Flows {
 		out.Flows = append(out.Flows, string(f))

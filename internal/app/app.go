@@ -26,6 +26,7 @@ import (
 	"throughline/internal/books"
 	"throughline/internal/catalog"
 	"throughline/internal/control"
+	"throughline/internal/crashpoint"
 	"throughline/internal/egress"
 	"throughline/internal/engine"
 	"throughline/internal/hook"
@@ -305,6 +306,7 @@ func (s safe) Load(ctx context.Context, t hub.TenantID, id hub.ConnectionID) (ma
 }
 
 func (s safe) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, stale int64, login func(map[string]any) (map[string]any, error)) (map[string]any, int64, error) {
+	stored := ""
 	sealed, version, err := s.store.Tenant(t).RenewSession(ctx, id, stale, func(sealed []byte) ([]byte, error) {
 		before, err := s.session(ctx, t, id, sealed)
 		if err != nil {
@@ -314,6 +316,8 @@ func (s safe) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, st
 		if err != nil {
 			return nil, err
 		}
+		crashpoint.At("login.store")
+		stored = "login.stored" // unless another node was first
 		clear, err := json.Marshal(session)
 		if err != nil {
 			return nil, err
@@ -323,6 +327,7 @@ func (s safe) Renew(ctx context.Context, t hub.TenantID, id hub.ConnectionID, st
 	if err != nil {
 		return nil, 0, err
 	}
+	crashpoint.At(stored)
 	session, err := s.session(ctx, t, id, sealed)
 	return session, version, err
 }

@@ -3,7 +3,8 @@
 // far sides as they are now and holds our own ledger against them; it never believes the ledger alone.
 //
 // Judging (judge.go) and summing (statement.go) are pure. Reading is apart: the ledger (ledger.go), the
-// time tracker (tracker.go) and the ERP (erp.go). Nothing here changes anything, anywhere.
+// time tracker (tracker.go) and the ERP (erp.go), their lists until they are at rest (list.go), and what looks
+// unexplained once more (anew.go). Nothing here changes anything, anywhere.
 package books
 
 import (
@@ -93,6 +94,7 @@ type Entry struct {
 	Version  int64
 	Content  string // of the fields by which what is posted stands
 	Approved bool   // by the flow's trigger, and in the period
+	look     int    // the reading that showed it
 	Facts
 }
 
@@ -127,6 +129,8 @@ type Case struct {
 	Why   *Why   // nil: not looked up yet
 
 	Broken string // why the time tracker's record cannot be read
+	Moved  bool   // of two looks at the time tracker, the second one saw another form of it, or none
+	told   bool   // it is in the statement
 }
 
 // back finds the line that takes another one back.

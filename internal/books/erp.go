@@ -19,36 +19,39 @@ func (r *reading) erp() error {
 	if m == nil {
 		return r.cannot("read", record)
 	}
-	all := func(page []any) error { return r.rows(m, record, page) }
-	var err error
+	take := func(x any) (string, error) { return r.take(m, record, x) }
 	switch {
 	case m.Kind.Sweep != nil && m.Kind.Sweep.Spec.Whole:
-		_, err = r.remote.List(r.ctx, r.target.Conn, m.Kind.Sweep, time.Time{}, r.days(), all)
+		r.booked = r.listOf(r.target, m.Kind, m.Kind.Sweep, time.Time{}, r.days(), take)
 	case m.Kind.List != nil && len(m.Kind.With) == 0:
-		_, err = r.remote.List(r.ctx, r.target.Conn, m.Kind.List, r.flow.From, nil, all)
+		r.booked = r.listOf(r.target, m.Kind, m.Kind.List, r.flow.From, nil, take)
 	}
-	if err != nil {
-		return err
-	}
-	for _, c := range r.cases {
-		if err := r.alone(c); err != nil {
+	if r.booked != nil {
+		if err := r.rest(r.booked); err != nil {
 			return err
 		}
+	}
+	hidden := false
+	for _, c := range r.cases {
+		slipped, err := r.alone(c)
+		if err != nil {
+			return err
+		}
+		hidden = hidden || slipped
+	}
+	if hidden {
+		return r.rest(r.booked)
 	}
 	return nil
 }
 
-func (r *reading) rows(m *mapping.Mapping, recordType string, page []any) error {
-	for _, x := range page {
-		row, err := r.row(m, recordType, x)
-		if err != nil {
-			return err
-		}
-		if err := r.place(m, row); err != nil {
-			return err
-		}
+// take takes a row of a list in.
+func (r *reading) take(m *mapping.Mapping, recordType string, x any) (string, error) {
+	row, err := r.row(m, recordType, x)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	return row.ID, r.place(m, row)
 }
 
 // row reads a record of the ERP. One that cannot be read is there all the same.
@@ -79,7 +82,7 @@ func (l *Line) meet(row Row) {
 		l.Met, l.Found = true, nil
 		return
 	}
-	l.Found = &row
+	l.Met, l.Found = false, &row
 }
 
 // place finds the line that a record stands for: by its id, or by our marker.
@@ -107,11 +110,11 @@ func (r *reading) place(m *mapping.Mapping, row Row) error {
 			return err
 		}
 	}
-	return r.elsewhere(line, row)
+	return r.elsewhere(m, line, row)
 }
 
 // elsewhere is a record that stands for none of the period's lines.
-func (r *reading) elsewhere(line *store.Posting, row Row) error {
+func (r *reading) elsewhere(m *mapping.Mapping, line *store.Posting, row Row) error {
 	key := string(r.target.Conn.ID) + "/" + row.Type + "/" + row.ID
 	switch {
 	case line != nil && line.Deployment != r.flow.ID && slices.Contains(r.flows, line.Deployment):
@@ -127,9 +130,9 @@ func (r *reading) elsewhere(line *store.Posting, row Row) error {
 		if err != nil {
 			return err
 		}
-		r.alien(Stray, row, fmt.Sprintf("It was sent for %s, and stands on %s in the ERP.", line.Date, row.Date), entry)
+		r.aliens = append(r.aliens, alien{m, Stray, row, fmt.Sprintf("It was sent for %s, and stands on %s in the ERP.", line.Date, row.Date), entry})
 	case line == nil && looksOurs.MatchString(row.Marker):
-		r.alien(Unknown, row, "It bears a marker like ours, but our ledger knows nothing of it.", "")
+		r.aliens = append(r.aliens, alien{m, Unknown, row, "It bears a marker like ours, but our ledger knows nothing of it.", ""})
 	default:
 		p := Part{Column: NotOurs, Project: row.Project, Entries: 1, Seconds: row.Seconds, Amount: row.Amount}
 		r.statement.add([]Part{p})
@@ -147,16 +150,26 @@ func (r *reading) posted(l *store.Posting) bool {
 }
 
 // alien is a record of ours that belongs to nothing in the period.
-func (r *reading) alien(what string, row Row, says, entry string) {
-	p := Part{Column: InERP, Project: row.Project, Entries: 1, Seconds: row.Seconds, Amount: row.Amount}
-	rest := less(p)
-	rest.Column, rest.Entries, rest.Why = Unexplained, 0, what
-	r.statement.add([]Part{p, rest})
-	r.statement.Findings = append(r.statement.Findings, Finding{Flow: r.flow.ID, Entry: entry, There: row.ID, What: what, Says: says, Project: row.Project, Date: row.Date, Seconds: row.Seconds, Amount: row.Amount})
+type alien struct {
+	m     *mapping.Mapping
+	what  string
+	row   Row
+	says  string
+	entry string
 }
 
-// alone reads the records of a case's lines that no list has shown.
-func (r *reading) alone(c *Case) error {
+func (r *reading) tellAlien(a alien) {
+	row := a.row
+	p := Part{Column: InERP, Project: row.Project, Entries: 1, Seconds: row.Seconds, Amount: row.Amount}
+	rest := less(p)
+	rest.Column, rest.Entries, rest.Why = Unexplained, 0, a.what
+	r.statement.add([]Part{p, rest})
+	r.statement.Findings = append(r.statement.Findings, Finding{Flow: r.flow.ID, Entry: a.entry, There: row.ID, What: a.what, Says: a.says, Project: row.Project, Date: row.Date, Seconds: row.Seconds, Amount: row.Amount})
+}
+
+// alone reads the records of a case's lines that no list has shown; one may have slipped from a list that should
+// have shown it.
+func (r *reading) alone(c *Case) (slipped bool, err error) {
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		if l.Met || l.Found != nil || !c.expects(l) || l.There == "" {
@@ -164,20 +177,24 @@ func (r *reading) alone(c *Case) error {
 		}
 		m := r.target.Mappings[l.Type]
 		if m == nil {
-			return r.cannot("read", l.Type)
+			return false, r.cannot("read", l.Type)
 		}
 		x, err := r.single(r.target, m.Kind, l.There, l.ID.Marker())
 		if err != nil {
-			return err
+			return false, err
 		}
 		if x == nil {
 			continue
 		}
 		row, err := r.row(m, l.Type, x)
 		if err != nil {
-			return err
+			return false, err
 		}
 		l.meet(row)
+		if r.booked != nil && l.Type == r.flow.Template.Post.Record && r.period.Has(row.Date) {
+			r.booked.saw(row.ID, 0, time.Time{})
+			slipped = true
+		}
 	}
-	return nil
+	return slipped, nil
 }

@@ -109,7 +109,7 @@ type worked struct {
 type plainFar struct {
 	mu        sync.Mutex
 	time, erp []worked
-	marked    map[string]int
+	served    func(host string, from int) // after each page, while the next one has not been asked for
 }
 
 func (f *plainFar) Send(_ context.Context, method, url string, _ map[string]string, body []byte, _ string) (int, http.Header, []byte, error) {
@@ -124,29 +124,38 @@ func (f *plainFar) Send(_ context.Context, method, url string, _ map[string]stri
 	case method == "POST":
 		w := worked{ID: strconv.Itoa(len(f.erp) + 1)}
 		if err = json.Unmarshal(body, &w); err == nil {
-			f.marked[w.Marker] = len(f.erp)
 			f.erp = append(f.erp, w)
 			answer = w
 		}
 	case marker != "":
-		list := []worked{}
-		if i, ok := f.marked[marker]; ok {
-			list = append(list, f.erp[i])
+		answer = slices.DeleteFunc(slices.Clone(f.erp), func(w worked) bool { return w.Marker != marker })
+	case strings.HasPrefix(u.Path, "/entries/"):
+		i := slices.IndexFunc(f.list(u.Host), func(w worked) bool { return "/entries/"+w.ID == u.Path })
+		if i < 0 {
+			return 404, http.Header{}, []byte("{}"), nil
 		}
-		answer = list
-	case u.Host == "time.example":
-		answer = f.page(f.time, u)
+		answer = f.list(u.Host)[i]
 	default:
-		answer = f.page(f.erp, u)
+		answer = page(f.list(u.Host), u)
 	}
 	if err != nil {
 		return 0, nil, nil, err
 	}
 	data, err := json.Marshal(answer)
+	if from, err := strconv.Atoi(u.Query().Get("offset")); err == nil && f.served != nil && strings.HasPrefix(u.Path, "/entries") {
+		f.served(u.Host, from)
+	}
 	return 200, http.Header{"Content-Type": {"application/json"}}, data, err
 }
 
-func (f *plainFar) page(list []worked, u *neturl.URL) []worked {
+func (f *plainFar) list(host string) []worked {
+	if host == "time.example" {
+		return f.time
+	}
+	return f.erp
+}
+
+func page(list []worked, u *neturl.URL) []worked {
 	from, _ := strconv.Atoi(u.Query().Get("offset")) // the connector writes numbers
 	size, _ := strconv.Atoi(u.Query().Get("limit"))
 	from = min(from, len(list))
@@ -154,12 +163,14 @@ func (f *plainFar) page(list []worked, u *neturl.URL) []worked {
 }
 
 // open is the product with a month of n approved entries in the time tracker, nothing of it posted yet.
-func open(t testing.TB, n int) (*plainFar, *app.App) {
-	f := &plainFar{marked: map[string]int{}}
+func open(t testing.TB, n int) (*plainFar, *app.App) { return openOf(t, n, plain) }
+
+func openOf(t testing.TB, n int, definitions fs.FS) (*plainFar, *app.App) {
+	f := &plainFar{}
 	for i := range n {
 		f.time = append(f.time, worked{ID: fmt.Sprintf("entry-%08d", i), V: 1, Who: fmt.Sprintf("p%d", i%50), Project: fmt.Sprintf("j%d", i%20), Day: fmt.Sprintf("2026-11-%02d", 1+i%28), Seconds: int64(900 + i%7*60), State: "approved"})
 	}
-	a, err := app.New(t.Context(), app.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", Workers: 64, Definitions: []fs.FS{plain}, Log: slog.New(slog.DiscardHandler), Send: f})
+	a, err := app.New(t.Context(), app.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", Workers: 64, Definitions: []fs.FS{definitions}, Log: slog.New(slog.DiscardHandler), Send: f})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,8 +75,9 @@ func (r *reading) index(c *Case) {
 	for i := range c.Lines {
 		l := &c.Lines[i]
 		r.markers[l.ID.Marker()] = c
-		if l.There != "" && l.Found == nil {
-			r.lines[thereKey{l.Type, l.There}] = l
+		key := thereKey{l.Type, l.There}
+		if known := r.lines[key] != nil; l.There != "" && (l.Found == nil || known) {
+			r.lines[key] = l
 		}
 	}
 }
@@ -109,6 +110,7 @@ func (r *reading) again(c *Case) error {
 	if err := r.settled(c); err != nil {
 		return err
 	}
+	r.index(c)
 	c.Why, err = r.why(c)
 	return err
 }
@@ -125,7 +127,8 @@ func (r *reading) settled(c *Case) error {
 	c.Extra = slices.DeleteFunc(c.Extra, func(row Row) bool { // a second one no more: it is the line's own by now
 		return slices.ContainsFunc(c.Lines, func(l Line) bool { return l.There == row.ID && l.Type == row.Type })
 	})
-	return r.alone(c)
+	_, err := r.alone(c)
+	return err
 }
 
 // why looks up what our ledger knows of an entry.
@@ -147,7 +150,7 @@ func (r *reading) why(c *Case) (*Why, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Why{Early: len(work) == 0 && c.Entry != nil && !r.flow.From.IsZero() && c.Entry.Date.Compare(exact.DateOf(r.flow.From, time.UTC)) < 0}
+	w := &Why{Unseen: c.Moved, Early: len(work) == 0 && c.Entry != nil && !r.flow.From.IsZero() && c.Entry.Date.Compare(exact.DateOf(r.flow.From, time.UTC)) < 0}
 	amount := ""
 	if len(work) > 0 {
 		w.State, w.Reason, amount = work[0].State, work[0].Reason, work[0].Amount
@@ -162,7 +165,7 @@ func (r *reading) why(c *Case) (*Why, error) {
 		w.Amount = m
 	}
 	w.Ran = len(runs) > 0 && runs[0].Ended.After(r.began)
-	if c.Entry != nil {
+	if c.Entry != nil && !w.Unseen {
 		w.Unseen, err = r.unseen(c.Entry)
 	}
 	return w, err

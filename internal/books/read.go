@@ -146,10 +146,15 @@ type reading struct {
 	details        bool
 	strangers      map[string]bool // records of the ERP that are not ours, told once
 
+	lists           []*list // those that were read
+	tracked, booked *list   // the time tracker's, and the ERP's; nil: it has none
+	looks           int     // how often a list was read
+
 	cases   map[hub.RecordID]*Case
 	lines   map[thereKey]*Line
 	markers map[string]*Case       // by their lines' markers
 	late    map[hub.RecordID][]Row // records of lines that were posted since the ledger was read
+	aliens  []alien                // what belongs to nothing in the period, at first sight
 	ids     map[hub.RecordKey]hub.RecordID
 	words   map[string]string // texts that many entries share are kept once
 }
@@ -158,29 +163,56 @@ type reading struct {
 type thereKey struct{ recordType, id string }
 
 func (r *reading) read() error {
-	for _, part := range []func() error{r.ledger, r.tracker, r.erp} {
+	for _, part := range []func() error{r.ledger, r.tracker, r.erp, r.first, r.second} {
 		if err := part(); err != nil {
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.cases)) {
-		if err := r.judge(r.cases[id]); err != nil {
-			return err
+	for _, l := range r.lists {
+		if l.moved && !slices.Contains(r.statement.NotAtRest, l.name) {
+			r.statement.NotAtRest = append(r.statement.NotAtRest, l.name)
 		}
-		delete(r.cases, id)
 	}
 	return nil
 }
 
-// judge judges a case; one that does not simply balance is looked at once more, as it is by now.
-func (r *reading) judge(c *Case) error {
-	v := Judge(c, r.period)
-	if v.Open || len(r.late[c.ID]) > 0 {
-		if err := r.again(c); err != nil {
+// first tells of all cases but those that are not explained.
+func (r *reading) first() error {
+	for _, c := range r.open() {
+		v, err := r.verdict(c)
+		if err == nil && len(v.Findings) == 0 {
+			err = r.tell(c, v)
+		}
+		if err != nil {
 			return err
 		}
-		v = Judge(c, r.period)
 	}
+	return nil
+}
+
+// open are the cases that are not told of yet.
+func (r *reading) open() (list []*Case) {
+	for _, id := range slices.Sorted(maps.Keys(r.cases)) {
+		if c := r.cases[id]; !c.told {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// verdict judges a case; one that does not simply balance is looked up in the ledger once more, as it is by now.
+func (r *reading) verdict(c *Case) (Verdict, error) {
+	v := Judge(c, r.period)
+	if !v.Open && len(r.late[c.ID]) == 0 {
+		return v, nil
+	}
+	err := r.again(c)
+	return Judge(c, r.period), err
+}
+
+// tell puts a case into the statement.
+func (r *reading) tell(c *Case, v Verdict) error {
+	c.told = true
 	r.statement.add(v.Parts)
 	if len(v.Findings) == 0 && !r.details {
 		return nil

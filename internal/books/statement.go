@@ -67,15 +67,16 @@ type Detail struct {
 
 // Statement says whether a period balances.
 type Statement struct {
-	Customer hub.TenantID
-	Period   Period
-	Flows    []hub.DeploymentID
-	Read     time.Time
-	Projects []*Project
-	Totals   []*Total // by currency
-	Findings []Finding
-	Details  []Detail // where they were asked for
-	Labels   map[hub.RecordID]string
+	Customer  hub.TenantID
+	Period    Period
+	Flows     []hub.DeploymentID
+	Read      time.Time
+	NotAtRest []string // lists that moved whenever they were read: "time/entry"
+	Projects  []*Project
+	Totals    []*Total // by currency
+	Findings  []Finding
+	Details   []Detail // where they were asked for
+	Labels    map[hub.RecordID]string
 
 	byProject map[projectKey]*Project
 	byTotal   map[string]*Total

@@ -24,23 +24,16 @@ func (r *reading) tracker() error {
 	}
 	switch {
 	case kind.Sweep != nil && kind.Sweep.Spec.Whole:
-		_, err := r.remote.List(r.ctx, r.source.Conn, kind.Sweep, time.Time{}, r.days(), r.entries)
-		if err != nil {
-			return err
-		}
+		r.tracked = r.listOf(r.source, kind, kind.Sweep, time.Time{}, r.days(), r.entry)
 	case kind.List != nil:
-		if err := r.listed(kind, midnight(r.period.From.AddDays(-before))); err != nil {
-			return err
-		}
+		r.tracked = r.listOf(r.source, kind, kind.List, midnight(r.period.From.AddDays(-before)), nil, r.entry)
 	default:
 		return r.cannot("list", kind.As)
 	}
+	if err := r.rest(r.tracked); err != nil {
+		return err
+	}
 	return r.unmet(kind)
-}
-
-func (r *reading) listed(kind *connector.Kind, since time.Time) error {
-	_, err := r.remote.List(r.ctx, r.source.Conn, kind.List, since, nil, r.entries)
-	return err
 }
 
 func midnight(d exact.Date) time.Time {
@@ -54,62 +47,70 @@ func (r *reading) cannot(how, what string) error {
 }
 
 // unmet looks for entries that something stands of and the first look has not found: one by one, or in
-// the whole list where the vendor reads none alone.
+// the whole list where the vendor reads none alone. Where the first look should have shown one, others may be
+// hidden, too.
 func (r *reading) unmet(kind *connector.Kind) error {
+	hidden := false
 	for c := range maps.Values(r.cases) {
 		line, _ := c.stands()
 		if line == nil || c.Entry != nil || c.Broken != "" {
 			continue
 		}
 		if kind.Get == nil {
-			return r.listed(kind, time.Time{})
+			return r.rest(r.listOf(r.source, kind, kind.List, time.Time{}, nil, r.entry))
 		}
-		link, err := r.tenant.Link(r.ctx, c.ID, r.source.Conn.ID)
-		if err != nil {
+		if err := r.entryAlone(kind, c); err != nil {
 			return err
 		}
-		if link == nil {
-			continue
+		if e := c.Entry; e != nil && r.period.Has(e.Date) && e.Version > r.tracked.since.UnixMicro() {
+			r.tracked.saw(e.Vendor, 0, time.Time{})
+			hidden = true
 		}
-		x, err := r.single(r.source, kind, link.ExternalID, "")
-		if err != nil {
-			return err
-		}
-		if x != nil {
-			if err := r.entry(kind, x); err != nil {
-				return err
-			}
-		}
+	}
+	if hidden {
+		return r.rest(r.tracked)
 	}
 	return nil
 }
 
-func (r *reading) entries(page []any) error {
-	kind := r.sourceKind()
-	for _, x := range page {
-		if len(kind.With) > 0 {
-			id, err := kind.IDOf(x, r.source.Conn.Settings)
-			if err == nil {
-				err = r.complete(r.source, kind, id, x)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if err := r.entry(kind, x); err != nil {
-			return err
-		}
+// entryAlone reads an entry by its id, where the time tracker has it.
+func (r *reading) entryAlone(kind *connector.Kind, c *Case) error {
+	link, err := r.tenant.Link(r.ctx, c.ID, r.source.Conn.ID)
+	vendor := ""
+	switch {
+	case err != nil:
+		return err
+	case link != nil:
+		vendor = link.ExternalID
+	case c.Entry != nil:
+		vendor = c.Entry.Vendor
+	default:
+		return nil
 	}
-	return nil
-}
-
-// entry keeps a record of the period, and one that something stands of, whenever it lies. Where a vendor
-// shows a record more than once, its newest form counts.
-func (r *reading) entry(kind *connector.Kind, x any) error {
-	vendor, err := kind.IDOf(x, r.source.Conn.Settings)
-	if err != nil {
+	c.Entry, c.Broken = nil, ""
+	x, err := r.single(r.source, kind, vendor, "")
+	if err != nil || x == nil {
 		return err
 	}
+	return r.keep(kind, x, vendor)
+}
+
+// entry takes a row of a list in.
+func (r *reading) entry(x any) (string, error) {
+	kind := r.sourceKind()
+	vendor, err := kind.IDOf(x, r.source.Conn.Settings)
+	if err == nil && len(kind.With) > 0 {
+		err = r.complete(r.source, kind, vendor, x)
+	}
+	if err != nil {
+		return "", err
+	}
+	return vendor, r.keep(kind, x, vendor)
+}
+
+// keep keeps a record of the period, and one that something stands of, whenever it lies. Where a reading
+// shows a record more than once, its newest form counts, and of two readings the later one.
+func (r *reading) keep(kind *connector.Kind, x any, vendor string) error {
 	id, err := r.entryID(hub.RecordKey{Connection: r.source.Conn.ID, Kind: kind.Name, ID: vendor})
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func (r *reading) entry(kind *connector.Kind, x any) error {
 		return err
 	}
 	c := r.cases[id]
-	if c != nil && c.Entry != nil && c.Entry.Version >= version {
+	if c != nil && c.Entry != nil && (c.Entry.Version > version || c.Entry.Version == version && c.Entry.look == r.looks) {
 		return nil
 	}
 	e, err := r.readEntry(kind, id, x)
@@ -130,7 +131,7 @@ func (r *reading) entry(kind *connector.Kind, x any) error {
 	if err != nil || c == nil && !r.period.Has(e.Date) {
 		return err
 	}
-	e.Vendor, e.Version = strings.Clone(vendor), version // else it would hold its whole page
+	e.Vendor, e.Version, e.look = strings.Clone(vendor), version, r.looks // else it would hold its whole page
 	c = r.caseOf(id)
 	for _, l := range c.Lines {
 		if l.Content == e.Content {

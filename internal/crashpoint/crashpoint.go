@@ -11,7 +11,8 @@ import (
 )
 
 // Points are those that records and polls pass again and again, in the order in which they do.
-var Points = []string{"accept.store", "accept.stored", "claim.taken", "intent.store", "intent.stored", "call.send", "call.answered", "outcome.store", "outcome.stored",
+var Points = []string{"accept.store", "accept.stored", "claim.taken", "intent.store", "intent.stored", "login.store", "login.stored",
+	"call.send", "call.answered", "batch.send", "batch.answered", "outcome.store", "outcome.stored",
 	"page.read", "page.stored", "cursor.store", "cursor.stored"}
 
 // Once are those that a process passes once, if at all: at its start, or in a command.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"throughline/internal/connector"
+	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
 )
@@ -100,7 +101,9 @@ func (b *bundle) send(at place) {
 		b.failed(err)
 		return
 	}
+	crashpoint.At("batch.send")
 	answer, err := first.run.call(first.end, batch.Op, vars)
+	crashpoint.At("batch.answered")
 	if err != nil {
 		b.apart = refusedWhole(err)
 		b.failed(err)

@@ -17,6 +17,7 @@ type account struct {
 	byKey    map[string]*object // by kind and idempotency key
 	versions map[string]int64   // of opportunities
 	changed  map[string]time.Time
+	tokens   tokens
 }
 
 // object is one thing that was made here.

@@ -29,6 +29,10 @@ func (f *Far) call(w http.ResponseWriter, r *http.Request) {
 		return // the caller has gone
 	}
 	time.Sleep(f.latency)
+	if !f.admits(name, r) {
+		answer(w, http.StatusUnauthorized, map[string]any{"error": "invalid_token"})
+		return
+	}
 	fault := f.drawFault()
 	if fault.before() {
 		fault.spoil(w, reply{})
@@ -63,6 +67,8 @@ func (f *Far) carryOut(r *http.Request, name, kind, id string, body []byte, lost
 		return f.read(name, id), nil
 	case kind == Read && r.Method == http.MethodPatch:
 		return f.writeBack(name, id, body, lost)
+	case r.Method == http.MethodPost && id == "batch":
+		return f.batch(name, kind, body, lost)
 	case r.Method == http.MethodPost:
 		return f.create(name, kind, r.Header.Get("Idempotency-Key"), body, lost)
 	case r.Method == http.MethodPatch:

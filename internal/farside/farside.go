@@ -9,6 +9,8 @@
 //	GET   the same ?externalId=K         what a create with that marker has made: [] or one
 //	PATCH the same /{id}                 changes it
 //	PUT   the same /by/{marker}          makes or changes the one with that marker
+//	POST  the same /batch                {"items":[…]}: makes several, 207 with what each has become
+//	POST  /token                         OAuth: tokens for a refresh token; calls that show one are held to it
 //	GET   /stats                         calls and distinct keys by kind
 //	POST  /reset                         forgets everything
 //	POST  /faults                        a Plan: what goes wrong from now on
@@ -40,6 +42,8 @@ const (
 	Customer  = "erp.customer"
 	Project   = "erp.project"
 	TimeWork  = "time.project"
+	Login     = "login"
+	Batch     = "batch"
 )
 
 // Far is the far side.
@@ -64,8 +68,9 @@ type Count struct {
 
 // Stats is the answer of /stats.
 type Stats struct {
-	Calls  map[string]Count `json:"calls"`
-	Faults map[string]int   `json:"faults,omitempty"` // answers spoilt, by kind of fault
+	Calls   map[string]Count `json:"calls"`
+	Faults  map[string]int   `json:"faults,omitempty"` // answers spoilt, by kind of fault
+	Revoked int              `json:"revoked"`          // consents that an old token has cost
 }
 
 // New makes a far side that takes latency for each call; ledger may be nil.
@@ -99,6 +104,10 @@ func (f *Far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/versions":
 		control(w, r, f.setVersion)
 	default:
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			f.login(w, r)
+			return
+		}
 		f.call(w, r)
 	}
 }
@@ -112,6 +121,11 @@ func (f *Far) stats() Stats {
 	}
 	for kind, n := range f.faults.spoilt {
 		s.Faults[kind] = n
+	}
+	for _, a := range f.accounts {
+		if a.tokens.revoked {
+			s.Revoked++
+		}
 	}
 	return s
 }

@@ -68,7 +68,7 @@ func (in *Ingest) span(ctx context.Context, f *engine.Flow, end *engine.End, kin
 		}
 		inside := between(f, end, page, from, to)
 		pages, read = pages+1, read+len(inside)
-		taken, err := in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside, len(inside))
+		taken, err := in.keep(ctx, f, end, kind, "backfill", hub.Bulk, inside, len(page))
 		for i, isNew := range taken {
 			if isNew && !inside[i].Changed.After(begun) {
 				missed++

@@ -132,14 +132,15 @@ func (in *Ingest) read(ctx context.Context, f *engine.Flow, end *engine.End, kin
 
 // keep stores a page as events before the next one is read, so that a long list takes no more memory
 // than a short one; it says of each whether it is new. A page that is read again is known by its events' ids.
-// A row that cannot be read takes nothing from the others; where none of all the page's can be, it is not the rows.
+// A row that cannot be read takes nothing from the others: of is how many rows the far side gave, with those that
+// are not kept.
 func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, source string, lane hub.Lane, page []remote.Row, of int) (fresh []bool, err error) {
 	list, unread := make([]store.Arrival, len(page)), 0
 	for i, x := range page {
 		a, err := in.found(f, end, kind, x.Record)
 		if err = cmp.Or(x.Err, err); err != nil {
 			if unread++; unread == of && unread > 1 {
-				return nil, err
+				return nil, err // it is not the rows
 			}
 			a = connector.Arrived{Kind: kind, Payload: x.Record, Err: err}
 		}
@@ -167,12 +168,9 @@ func (in *Ingest) put(ctx context.Context, list []store.Arrival) (fresh []bool, 
 // found is an event that a flow's poll makes of a record: repeats are told by its content. Another flow
 // that polls the same list finds its own.
 func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x any) (connector.Arrived, error) {
-	id, err := kind.IDOf(x, end.Conn.Settings)
+	id, err := idOf(end, kind, x)
 	if err != nil {
 		return connector.Arrived{}, err
-	}
-	if id == "" {
-		return connector.Arrived{}, noID(kind)
 	}
 	version, err := kind.VersionOf(x)
 	if err != nil {
@@ -187,6 +185,15 @@ func (in *Ingest) found(f *engine.Flow, end *engine.End, kind *connector.Kind, x
 		a.Payload = x // nothing is missing from it: no second read
 	}
 	return a, nil
+}
+
+// idOf is a record's id in its far side. It has to have one.
+func idOf(end *engine.End, kind *connector.Kind, x any) (string, error) {
+	id, err := kind.IDOf(x, end.Conn.Settings)
+	if err == nil && id == "" {
+		err = noID(kind)
+	}
+	return id, err
 }
 
 func noID(kind *connector.Kind) error { return fmt.Errorf("it has no id (%s)", kind.Spec.ID.Source) }

@@ -19,8 +19,8 @@ const ahead = 92
 // sweep compares what is there between two business dates with what the ledger has of them, and tells
 // the flow of each record that is gone: many vendors report no deletes. Where its rows are whole records, it
 // also finds what a poll has missed: pages that move while they are read hide rows from it. For that reason,
-// what cannot be asked for alone is gone only when two readings have not shown it, and none of them has a row that
-// cannot be read: that may be it.
+// what cannot be asked for alone is gone only when two readings have not shown it, and have not shown a row
+// without an id either: that may be the very record.
 func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
 	done := store.Step{Defer: next(w, f.Sweep, in.now())}
 	end, kind, err := trigger(f)
@@ -35,15 +35,18 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	if err != nil || len(known) == 0 && !kind.Sweep.Spec.Whole {
 		return done, err
 	}
-	missing := known
-	for n := 0; n < 1 || n < 2 && len(missing) > 0 && kind.Get == nil; n++ { // nobody can be asked for one alone
-		there, unread, err := in.there(ctx, f, end, kind, from, to)
+	there, err := in.there(ctx, f, end, kind, from, to)
+	if err != nil {
+		return store.Step{}, err
+	}
+	missing := there.lacks(known)
+	if len(missing) > 0 && kind.Get == nil { // nobody can be asked for one alone
+		again, err := in.there(ctx, f, end, kind, from, to)
 		if err != nil {
 			return store.Step{}, err
 		}
-		missing = slices.DeleteFunc(missing, func(k store.Known) bool { return there[k.ExternalID] })
-		if unread && kind.Get == nil {
-			return done, nil
+		if missing = again.lacks(missing); there.unread+again.unread > 0 {
+			missing = nil
 		}
 	}
 	var gone []store.Arrival
@@ -58,19 +61,30 @@ func (in *Ingest) sweep(ctx context.Context, f *engine.Flow, w hub.Work) (store.
 	return done, err
 }
 
-// there reads which records there are between two days; whole rows that nobody has heard of are taken in. A row
-// that cannot be read is taken in for a person to see.
-func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (out map[string]bool, unread bool, err error) {
-	out = map[string]bool{}
-	_, err = in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
+// sight is what a reading has shown.
+type sight struct {
+	ids    map[string]bool
+	unread int // rows that do not tell whose they are
+}
+
+func (s sight) lacks(known []store.Known) []store.Known {
+	return slices.DeleteFunc(known, func(k store.Known) bool { return s.ids[k.ExternalID] })
+}
+
+// there reads which records there are between two days. Whole rows that nobody has heard of are taken in; of a row
+// without an id a person is told.
+func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (sight, error) {
+	out := sight{ids: map[string]bool{}}
+	_, err := in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
 		var missed []remote.Row
 		for _, x := range page {
-			id, err := kind.IDOf(x.Record, end.Conn.Settings)
-			if err != nil || id == "" {
-				missed, unread = append(missed, x), true
+			id, err := idOf(end, kind, x.Record)
+			if err != nil {
+				out.unread++
+				missed = append(missed, x)
 				continue
 			}
-			out[id] = true
+			out.ids[id] = true
 			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
 				return err
 			} else if unseen {
@@ -80,7 +94,7 @@ func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, ki
 		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
 		return err
 	})
-	return out, unread, err
+	return out, err
 }
 
 // unseen reports whether a whole row is of a record that nobody has heard of yet.

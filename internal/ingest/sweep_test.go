@@ -1,9 +1,12 @@
 package ingest_test
 
 import (
+	"bytes"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"throughline/internal/connector"
 	"throughline/internal/exact"
@@ -34,6 +37,14 @@ func (h *house) takenBack(id, day string) {
 	if _, err := h.log.Record(h.Context(), store.Step{Tenant: "t1", Postings: []store.Posting{back}}); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// saying are the definitions with another text in the connector.
+func saying(old, new string) fstest.MapFS {
+	const file = "connectors/sheets/connector.yaml"
+	out := maps.Clone(definitions)
+	out[file] = &fstest.MapFile{Data: bytes.Replace(definitions[file].Data, []byte(old), []byte(new), 1)}
+	return out
 }
 
 func (h *house) turn(key string) store.Step {
@@ -82,24 +93,82 @@ func TestASweepTellsOfWhatIsGoneAndOfWhatWasMissed(t *testing.T) {
 	}
 }
 
-func TestARowThatCannotBeReadHidesNoneAndLetsNoneSeemGone(t *testing.T) {
+// TestASweepGoesOnAtARowWithoutAnID: that row is told of once, all others are compared. It may be the very one
+// that seems to be gone: until it can be read, or who is missing can be asked for alone, nothing is withdrawn.
+func TestASweepGoesOnAtARowWithoutAnID(t *testing.T) {
+	for name, odd := range map[string]string{"one that says none": "?", "one that is no record": "!"} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.posted("there", "2026-11-10", store.Posted)
+			h.posted("gone", "2026-11-10", store.Posted)
+			h.far.there = []string{"there", odd, "other", "third"}
+			for range 2 {
+				h.turn(ingest.SweepKey)
+				if got := h.told(); len(got) != 3 || got[0] != "other" || got[1] != "third" || !strings.HasPrefix(got[2], hub.Unreadable+"-") {
+					t.Errorf("told of %q, want of the two that no poll has seen and of the row that cannot be read", got)
+				}
+			}
+			h.far.there[1] = "gone"
+			h.turn(ingest.SweepKey)
+			if got := h.told(); len(got) != 3 {
+				t.Errorf("told of %q: the row that could not be read was the one that seemed to be gone", got)
+			}
+			h.far.there = []string{"there", "other", "third"}
+			h.turn(ingest.SweepKey)
+			if got := h.told(); len(got) != 4 || got[0] != "gone" {
+				t.Errorf("told of %q, want of the one that is gone, too", got)
+			}
+		})
+	}
+}
+
+// TestWhoCanBeAskedForAloneIsGone, whatever the row is that cannot be read.
+func TestWhoCanBeAskedForAloneIsGone(t *testing.T) {
+	h := newHouseOf(t, saying("    as: time_entry\n", "    as: time_entry\n    get: {get: \"/entries/{id}\"}\n"))
+	for _, id := range []string{"there", "hidden", "gone"} {
+		h.posted(id, "2026-11-10", store.Posted)
+	}
+	h.far.there, h.far.alone = []string{"!", "there"}, []string{"there", "hidden"}
+	h.turn(ingest.SweepKey)
+	if got := h.told(); len(got) != 2 || got[0] != "gone" {
+		t.Errorf("told of %q, want of the one that is gone and of the row that cannot be read", got)
+	}
+}
+
+// TestAPageOfRowsWithoutIDs is not what the connector says: the sweep comes round again, and tells of nothing.
+func TestAPageOfRowsWithoutIDs(t *testing.T) {
 	h := newHouse(t)
 	h.posted("there", "2026-11-10", store.Posted)
-	h.posted("hidden", "2026-11-10", store.Posted) // it may be the one that cannot be read
-	h.far.there = []string{nameless, "there", "third"}
-	h.turn(ingest.SweepKey)
-	got := h.told()
-	if len(got) != 2 || got[0] != "third" || !strings.HasPrefix(got[1], hub.Unreadable+"-") {
-		t.Fatalf("told of %q, want of the third one, and of one that cannot be read", got)
-	}
-	h.far.there = []string{"there", "third"} // mended there
-	h.turn(ingest.SweepKey)
-	if got := h.told(); len(got) != 3 || got[0] != "hidden" {
-		t.Errorf("told of %q, want of the one that is gone, too", got)
-	}
-	h.far.there = []string{nameless, nameless}
+	h.far.there = []string{"?1", "?2", "there"}
 	if _, err := h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.SweepKey}); err == nil {
-		t.Error("no row of a page has an id: it is not the rows, and nobody is told")
+		t.Error("it was taken for a page of entries")
+	}
+	if got := h.told(); len(got) != 0 {
+		t.Errorf("told of %q", got)
+	}
+}
+
+// TestRowsThatCannotBeReadAmongOthers: where all that is left of a page, when what is known and what lies outside of
+// the span is put aside, cannot be read, it is still those rows, and not the page.
+func TestRowsThatCannotBeReadAmongOthers(t *testing.T) {
+	h := newHouseOf(t, saying("max: 2", "max: 4"))
+	for _, id := range []string{"a", "b"} {
+		h.posted(id, "2026-11-10", store.Posted)
+	}
+	h.far.there = []string{"a", "?1", "?2", "b"}
+	h.turn(ingest.SweepKey)
+	if got := h.told(); len(got) != 2 {
+		t.Errorf("told of %q, want of two rows that cannot be read", got)
+	}
+	h = newHouse(t)
+	h.far.odd, h.far.count["ana"] = "ana-4", 4
+	from, err := exact.ParseDate("2026-11-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.turn(ingest.BackfillKey(from, from))
+	if got := h.told(); len(got) != 6 {
+		t.Errorf("told of %q, want of four entries of the first, and of two that cannot be read", got)
 	}
 }
 

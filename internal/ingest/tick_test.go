@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,13 +70,11 @@ type sheets struct {
 	count  map[string]int
 	calls  []string
 	fails  string   // the call that gets no answer
-	there  []string // entries that a sweep finds
+	there  []string // entries that a sweep finds; one that begins with "?" has no id, one with "!" is no record
+	alone  []string // entries that can be read alone
 	span   string   // of the last sweep
 	odd    string   // the sheet that does not say when it changed
 }
-
-// nameless stands for a row that has no id.
-const nameless = "?"
 
 var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 
@@ -84,10 +83,8 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	page, err := strconv.Atoi(u.Query().Get("page"))
-	if err != nil {
-		return 0, nil, nil, err
-	}
+	page, _ := strconv.Atoi(u.Query().Get("page")) // the connector writes numbers, where it counts
+	size, _ := strconv.Atoi(u.Query().Get("size"))
 	call := fmt.Sprintf("%s %d", u.Path, page)
 	f.calls = append(f.calls, call)
 	if call == f.fails {
@@ -95,7 +92,7 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	}
 	rows := []any{}
 	if person, ok := strings.CutSuffix(strings.TrimPrefix(u.Path, "/people/"), "/sheets"); ok {
-		for n := f.count[person] - 2*(page-1); n > f.count[person]-2*page && n > 0; n-- {
+		for n := f.count[person] - size*(page-1); n > f.count[person]-size*page && n > 0; n-- {
 			if f.odd == fmt.Sprintf("%s-%d", person, n) {
 				rows = append(rows, map[string]any{"person": person, "day": "2026-11-01", "at": "soon", "lines": []string{f.odd + "-a", f.odd + "-b"}})
 				continue
@@ -105,13 +102,21 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	} else if u.Path == "/entries" {
 		f.span = u.Query().Get("from") + " " + u.Query().Get("to")
 		for _, id := range f.there {
-			row := map[string]any{"id": id}
-			if id == nameless {
-				row = map[string]any{"note": "of whom?"}
+			switch {
+			case strings.HasPrefix(id, "?"):
+				rows = append(rows, map[string]any{"note": id})
+			case strings.HasPrefix(id, "!"):
+				rows = append(rows, id)
+			default:
+				rows = append(rows, map[string]any{"id": id})
 			}
-			rows = append(rows, row)
 		}
-		rows = rows[min(2*(page-1), len(rows)):min(2*page, len(rows))]
+		rows = rows[min(size*(page-1), len(rows)):min(size*page, len(rows))]
+	} else if id, one := strings.CutPrefix(u.Path, "/entries/"); one {
+		if !slices.Contains(f.alone, id) {
+			return 404, http.Header{}, []byte(`{}`), nil
+		}
+		return 200, http.Header{}, []byte(`{"id": "` + id + `"}`), nil
 	} else if page == 1 {
 		for _, p := range f.people {
 			rows = append(rows, map[string]any{"id": p})
@@ -133,6 +138,11 @@ type house struct {
 }
 
 func newHouse(t *testing.T) *house {
+	t.Helper()
+	return newHouseOf(t, definitions)
+}
+
+func newHouseOf(t *testing.T, definitions fs.FS) *house {
 	t.Helper()
 	ctx, clock := t.Context(), storetest.NewClock()
 	s, err := store.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"), clock.Now)

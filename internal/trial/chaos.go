@@ -66,6 +66,9 @@ type Result struct {
 	Faults         map[string]int `json:"faults"`
 	Unprotected    int            `json:"unprotected,omitempty"` // records of class X of whose creates an answer was lost
 	Unasked        int            `json:"unasked,omitempty"`     // those that no person was asked about
+	Logins         int            `json:"logins,omitempty"`      // sessions that the time tracker has given
+	Batches        int            `json:"batches,omitempty"`     // calls that made several projects
+	Revoked        int            `json:"revoked,omitempty"`     // consents that were lost by an old token
 	Lost           int            `json:"lost"`
 	Repeated       int            `json:"repeated"`
 	oracle.Verdict
@@ -75,7 +78,7 @@ type Result struct {
 // Good reports that nothing is wrong: the oracle has no finding, all came to rest in time, and the
 // end by SIGTERM counted no attempt.
 func (r Result) Good() bool {
-	return r.Verdict.Good() && r.TakenLate == 0 && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Refused[noRetryAfter] == 0
+	return r.Verdict.Good() && r.TakenLate == 0 && r.RefusedRoll == 0 && r.SentHeld == 0 && r.Unrested == 0 && r.Attempts == 0 && r.Unasked == 0 && r.Revoked == 0 && r.Refused[noRetryAfter] == 0
 }
 
 // chaosRun is a Chaos under way.
@@ -263,9 +266,10 @@ func (r *chaosRun) points(ctx context.Context) error {
 	return r.calm(ctx)
 }
 
-// passings is among how many of a point's first passings one is drawn: a poll comes round once a second.
+// passings is among how many of a point's first passings one is drawn: a poll comes round once a second, and each
+// of three customers logs in once at least.
 func passings(point string) int {
-	if pollPoint(point) {
+	if pollPoint(point) || strings.HasPrefix(point, "login.") || strings.HasPrefix(point, "batch.") {
 		return 3
 	}
 	return 10

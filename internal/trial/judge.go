@@ -21,6 +21,7 @@ func (r *chaosRun) judge(ctx context.Context) error {
 		return err
 	}
 	r.result.Faults, r.result.Refused = stats.Faults, r.traffic.source.answers()
+	r.result.Logins, r.result.Batches, r.result.Revoked = stats.Calls[farside.Login].Calls, stats.Calls[farside.Batch].Calls, stats.Revoked
 	r.result.Verdict = oracle.Check(l)
 	r.asked(l)
 	r.result.Lost, r.result.Repeated = r.result.Count(oracle.Lost), r.result.Count(oracle.Duplicated)

@@ -23,6 +23,7 @@ type Stage struct {
 	Lease   time.Duration
 	Workers int
 	Lag     time.Duration // of the far side's searches, as its connectors say; 0: a second
+	Logins  bool          // the time tracker asks for a login and takes several projects in one call
 	Poll    time.Duration // how often the product asks the CRM, beside its webhooks; 0: never
 
 	schema  *schema
@@ -97,6 +98,9 @@ func (s *Stage) Product(ctx context.Context, env ...string) (*Process, error) {
 	}
 	if s.Lease > 0 {
 		args = append(args, "--lease", s.Lease.String())
+	}
+	if s.Logins {
+		args = append(args, "--logins")
 	}
 	if s.Poll > 0 {
 		args = append(args, "--poll", s.Poll.String())
