@@ -84,15 +84,7 @@ func TestManyRowsAreToldAsOne(t *testing.T) {
 // TestOneOfManyIntentsOnARecord: of those that a commit brings together one is kept, the others are busy, and so is
 // one to create what has come to be.
 func TestOneOfManyIntentsOnARecord(t *testing.T) {
-	server := os.Getenv("TEST_POSTGRES_URL")
-	if server == "" {
-		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
-	}
-	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := onPostgres(t)
 	intent := func(op string, record hub.RecordID, creates bool) *entry {
 		return &entry{step: &Step{Tenant: "t", Open: []Write{{OpKey: op, Record: record, Connection: "erp", Creates: creates, Started: time.Now()}}}}
 	}

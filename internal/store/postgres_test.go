@@ -117,15 +117,7 @@ func TestAFullLedgerIsNotCountedAnew(t *testing.T) {
 // TestNothingIsCompiled: a lease that has run out is looked for in a table of few rows, from end to end. It took longer
 // to compile that than to record a hundred runs.
 func TestNothingIsCompiled(t *testing.T) {
-	server := os.Getenv("TEST_POSTGRES_URL")
-	if server == "" {
-		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
-	}
-	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := onPostgres(t)
 	r, err := s.db.query(t.Context(), `EXPLAIN ANALYZE DELETE FROM node WHERE lease_until < 0`)
 	plan, err := all(r, err, func(r rows, v *string) error { return r.Scan(v) })
 	if err != nil {
@@ -139,15 +131,7 @@ func TestNothingIsCompiled(t *testing.T) {
 // TestARowIsChangedWhereItLies: PostgreSQL writes a changed row anew. Pages have room for that, so that no further one is
 // begun and the log holds only what differs.
 func TestARowIsChangedWhereItLies(t *testing.T) {
-	server := os.Getenv("TEST_POSTGRES_URL")
-	if server == "" {
-		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
-	}
-	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := onPostgres(t)
 	for table, q := range map[string]string{
 		"work":    `INSERT INTO work (tenant, deployment, record_key, state, lane, due_at, event) SELECT 't', 'd', 'k' || n, 'ready', 1, 0, 'e' FROM generate_series(1, 1000) n`,
 		"write":   `INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at) SELECT 't', n::text, '', '', '', '', n::text, 'erp', '', '', '', '', 'open', 0 FROM generate_series(1, 1000) n`,
@@ -169,15 +153,7 @@ func TestARowIsChangedWhereItLies(t *testing.T) {
 // TestAWrittenLineLeavesItsSumAlone: what it counts was counted with its intent. Who records that it was written waits for
 // nobody who posts to the same sum.
 func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
-	server := os.Getenv("TEST_POSTGRES_URL")
-	if server == "" {
-		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
-	}
-	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := onPostgres(t)
 	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
 	defer end()
 	record := func(st Step) error {
@@ -193,7 +169,7 @@ func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
 	if err := record(open); err != nil {
 		t.Fatal(err)
 	}
-	err = s.db.change(ctx, func(x tx) error {
+	err := s.db.change(ctx, func(x tx) error {
 		if _, err := x.exec(ctx, `UPDATE tally SET seconds = seconds + 1`); err != nil {
 			return err
 		}
@@ -213,15 +189,7 @@ func TestAWrittenLineLeavesItsSumAlone(t *testing.T) {
 // TestAStoppedNodeHoldsNobodyUp: it was stopped in the midst of a transaction that has the ledger's row. The others
 // renew their leases all the same, and when it goes on, it finds that it recorded nothing.
 func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
-	server := os.Getenv("TEST_POSTGRES_URL")
-	if server == "" {
-		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
-	}
-	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := onPostgres(t)
 	epoch, err := s.Join(t.Context(), "lively", time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -249,4 +217,23 @@ func TestAStoppedNodeHoldsNobodyUp(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("the transaction of the node that was stopped came about")
 	}
+}
+
+// onPostgres is a ledger in a schema of its own, where TEST_POSTGRES_URL names a server.
+func onPostgres(t *testing.T) *Store {
+	t.Helper()
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set (make test sets it)")
+	}
+	s, err := Open(t.Context(), FreshSchema(t, server), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }

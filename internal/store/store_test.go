@@ -33,6 +33,18 @@ func TestSQLite(t *testing.T) {
 	})
 }
 
+// TestAnyPath: the file is where it was said, whatever its name means to those who read addresses.
+func TestAnyPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "my ledger? 100%20#1.db")
+	open(t, path, time.Now)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	if list, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); err != nil || len(list) > 3 { // with its log
+		t.Errorf("there are %q, %v", list, err)
+	}
+}
+
 // TestPostgres runs where TEST_POSTGRES_URL names a server; each case has a schema of its own.
 func TestPostgres(t *testing.T) {
 	url := os.Getenv("TEST_POSTGRES_URL")
