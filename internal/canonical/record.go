@@ -230,8 +230,13 @@ func Encode(fields map[string]any) ([]byte, error) {
 }
 
 // AppendJSON writes a reference as {"id","key","ref"}.
-func (r Ref) AppendJSON(dst []byte) ([]byte, error) {
-	return exact.AppendJSON(dst, map[string]any{"ref": r.Type, "id": string(r.ID), "key": r.Key.String()})
+func (r Ref) AppendJSON(dst []byte) (_ []byte, err error) {
+	for _, f := range [...]struct{ before, text string }{{`{"id":`, string(r.ID)}, {`,"key":`, r.Key.String()}, {`,"ref":`, r.Type}} {
+		if dst, err = exact.AppendText(append(dst, f.before...), f.text); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '}'), nil
 }
 
 // Hash is a short digest of any encoded value: what was last written, compared before the next write.

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -127,13 +128,36 @@ func (e *Engine) Run(ctx context.Context) error {
 		for _, w := range list {
 			e.hold(w.Work, true)
 			e.carries.Add(1)
-			go e.begin(ctx, w)
 		}
+		e.beginAll(ctx, list)
 		if len(list) == 0 {
 			e.pause(ctx, idle)
 		}
 	}
 	return nil
+}
+
+// beginAll carries rows of one claim, for each of which a hand is held. How their records are known is asked for
+// many of them at once.
+func (e *Engine) beginAll(ctx context.Context, list []store.Claim) {
+	for some := range slices.Chunk(list, store.Together) {
+		if !store.WorthAsking(some) {
+			e.beginEach(ctx, some)
+			continue
+		}
+		go func() {
+			if err := e.Store.LookUp(context.WithoutCancel(ctx), some); err != nil {
+				e.Log.Debug("each run asks how its record is known", "error", err)
+			}
+			e.beginEach(ctx, some)
+		}()
+	}
+}
+
+func (e *Engine) beginEach(ctx context.Context, list []store.Claim) {
+	for _, w := range list {
+		go e.begin(ctx, w)
+	}
 }
 
 // begin carries a row for which a hand is held, and frees the hand.
@@ -398,7 +422,8 @@ func (e *Engine) leased(epoch int64) error {
 // be recorded because the lease is gone is left to the node that took over; where none did, since the lease
 // was renewed just in time, tidy gives it back.
 func (e *Engine) Carry(ctx context.Context, w store.Claim) {
-	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again}
+	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again,
+		asked: w.Asked, found: w.Known}
 	err := r.end(r.guarded())
 	e.shares.told(w.Tenant, w.Deployment, r.reached.Load(), r.waits)
 	e.shares.took(e.Now().Sub(r.started), time.Duration(r.called.Load()))

@@ -48,9 +48,7 @@ func (e *Engine) RunID() hub.RunID { return hub.RunID(e.NewID("run")) }
 // Begin implements store.Hands.
 func (e *Engine) Begin(list []store.Claim) {
 	crashpoint.At("claim.taken")
-	for _, w := range list {
-		go e.begin(context.Background(), w)
-	}
+	e.beginAll(context.Background(), list)
 }
 
 // Drop implements store.Hands.

@@ -218,7 +218,7 @@ func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*resu
 	if err != nil {
 		return nil, err
 	}
-	link, err := r.tenant.LinkOf(r.ctx, end.Conn.ID, key.Kind, key.ID)
+	link, err := r.linkOf(end, key)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +238,15 @@ func (r *run) read(end *End, recordType string, key hub.RecordKey, x any) (*resu
 	}
 	out := &result{record: rec, links: map[string]*store.Link{end.Role: link}}
 	return out, r.remember(out)
+}
+
+// linkOf is how a vendor's record is known. What was asked at the claim holds until the run has called a far side:
+// a call can take long.
+func (r *run) linkOf(end *End, key hub.RecordKey) (*store.Link, error) {
+	if r.asked && key == r.event.Key && key.Connection == end.Conn.ID && r.calls.Load() == 0 {
+		return r.found, nil
+	}
+	return r.tenant.LinkOf(r.ctx, end.Conn.ID, key.Kind, key.ID)
 }
 
 // identifyRefs says who the records are that a record refers to.

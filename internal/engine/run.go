@@ -29,6 +29,8 @@ type run struct {
 	started time.Time
 	resumed bool // an earlier attempt of this run may have read something: set aside, given back, or died with its process
 	wanted  bool // by the template's trigger
+	asked   bool // when the row was claimed, how the event's record is known: found, or not at all
+	found   *store.Link
 
 	inputs  map[string]any     // vendor's records read by this run, by key
 	results map[string]*result // of the trigger and of steps, by name

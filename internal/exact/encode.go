@@ -33,7 +33,7 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		return appendString(dst, v)
+		return AppendText(dst, v)
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case json.Number:
@@ -86,7 +86,7 @@ func appendObject(dst []byte, object map[string]any, depth int) ([]byte, error) 
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = appendString(dst, key); err != nil {
+		if dst, err = AppendText(dst, key); err != nil {
 			return dst, err
 		}
 		dst = append(dst, ':')
@@ -121,7 +121,7 @@ func appendStrings(dst []byte, list []string) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = appendString(dst, s); err != nil {
+		if dst, err = AppendText(dst, s); err != nil {
 			return dst, fmt.Errorf("item %d: %w", i+1, err)
 		}
 	}
@@ -137,8 +137,8 @@ func appendNumber(dst []byte, n json.Number) ([]byte, error) {
 	return append(dst, n...), nil
 }
 
-// appendString escapes only what JSON demands.
-func appendString(dst []byte, s string) ([]byte, error) {
+// AppendText writes a text as canonical JSON behind dst; only what JSON demands is escaped.
+func AppendText(dst []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
 		return dst, fmt.Errorf("%q is not UTF-8", abridged(s))
 	}

@@ -12,11 +12,12 @@ func BenchmarkEval(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	vars := map[string]any{"x": map[string]any{"first": "Ana", "last": "Alder", "stage": "won", "lines": []any{
+	vars := map[string]any{"x": map[string]any{"first": "Ana", "last": "Alder", "stage": "won", "spent": "PT1H30M", "lines": []any{
 		map[string]any{"hours": int64(8), "name": "Discovery"}, map[string]any{"hours": int64(0), "name": "Build"}, map[string]any{"hours": int64(3), "name": "Test"}}}}
 	for _, c := range []struct{ name, src string }{
 		{"field", `x.first`},
 		{"choice", `x.stage == "won" ? x.first : x.last`},
+		{"quantity", `seconds(x.spent) > seconds(0)`},
 		{"concatenation", `x.first + " " + x.last`},
 		{"replace", `x.last.replace("er", "ar")`},
 		{"join", `[x.first, x.last].join(", ")`},

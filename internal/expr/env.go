@@ -38,6 +38,9 @@ type Env struct {
 // at is the hidden variable that carries the place of an evaluation to a Func.
 const at = "at__"
 
+// placed begins the names by which the checker knows a Func.
+const placed = "at_"
+
 // NewEnv makes an environment with the standard functions, the given variables, object types and
 // functions.
 func NewEnv(vars Vars, opts ...Option) (*Env, error) {
@@ -134,7 +137,7 @@ func (f Func) macro(name func([]ast.Expr) (string, error)) cel.EnvOption {
 		if err != nil {
 			return nil, h.NewError(args[0].ID(), err.Error())
 		}
-		return h.NewCall("at_"+target, append([]ast.Expr{h.NewIdent(at)}, args...)...), nil
+		return h.NewCall(placed+target, append([]ast.Expr{h.NewIdent(at)}, args...)...), nil
 	}
 	return cel.Macros(cel.GlobalMacro(f.Name, len(f.Args), expand))
 }
@@ -144,7 +147,7 @@ func (f Func) declare(name string, result Type) cel.EnvOption {
 	for _, a := range f.Args {
 		args = append(args, a.cel)
 	}
-	name = "at_" + name
+	name = placed + name
 	return cel.Function(name, cel.Overload(name, args, result.cel), cel.SingletonFunctionBinding(f.call))
 }
 

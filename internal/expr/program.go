@@ -66,20 +66,27 @@ func (e *Env) Compile(src string, want Type) (*Program, error) {
 	return &Program{source: src, program: p, result: Type{got}, info: checked.NativeRep().SourceInfo()}, nil
 }
 
-// bounded reports whether an expression only looks up and chooses, so that it can cost no more than its own
-// length, however large the values are. To count what such a one costs would double what it costs.
+// bounded reports whether an expression costs no more than to look at what it is given a few times over: it goes
+// through no list, and makes few calls, each of which takes as long as its arguments are. To count what such a one
+// costs would double what it costs.
 func bounded(checked *cel.Ast) bool {
-	ok := true
+	ok, left := true, fewCalls
 	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
 		case ast.ComprehensionKind:
 			ok = false
 		case ast.CallKind:
-			ok = ok && chooses(e.AsCall())
+			if chooses(e.AsCall()) {
+				return
+			}
+			left--
+			ok = ok && left >= 0 && straight(e.AsCall().FunctionName())
 		}
 	}))
 	return ok
 }
+
+const fewCalls = 8 // to read a record takes as long as to go through it so often
 
 // chooses reports whether a call answers one of its arguments or a part of it, or compares with a word: texts
 // of another length are told apart at once.
@@ -89,6 +96,21 @@ func chooses(c ast.CallExpr) bool {
 		return true
 	case operators.Equals, operators.NotEquals:
 		return slices.ContainsFunc(c.Args(), func(e ast.Expr) bool { return e.Kind() == ast.LiteralKind })
+	}
+	return false
+}
+
+// straight reports whether a function goes through its arguments once: our own all do, and of the language's those
+// that are named here.
+func straight(name string) bool {
+	if strings.HasPrefix(name, placed) || slices.ContainsFunc(library, func(f function) bool { return f.name == name }) {
+		return true
+	}
+	switch name {
+	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
+		operators.Add, operators.Subtract, operators.Multiply, operators.Negate, operators.In,
+		"size", "startsWith", "endsWith", "lowerAscii", "upperAscii", "trim", "substring":
+		return true
 	}
 	return false
 }

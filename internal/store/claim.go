@@ -12,6 +12,8 @@ type Claim struct {
 	hub.Work
 	Event *hub.Event
 	Again bool // its run was begun before: it may have read and written something
+	Asked bool // it was asked how the event's record is known (LookUp)
+	Known *Link
 }
 
 // Turn remembers whose turn it is, so that tenants are served one after the other. It belongs to

@@ -86,6 +86,7 @@ func Run(t *testing.T, open Opener) {
 		"a choice is answered until it is opened again":                chooses,
 		"an edit stands beside what came until it is ended":            editing,
 		"a person says who a record is over there":                     linking,
+		"how the records of a claim are known is asked at once":        lookedUp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
