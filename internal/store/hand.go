@@ -63,7 +63,7 @@ func (s *Store) open(ctx context.Context, t tx, g *giving, under []int64, tenant
 	}
 	var err error
 	g.epoch = epoch
-	g.paused, err = pausedFlows(ctx, t, tenants)
+	g.paused, err = findPaused(ctx, t, tenants)
 	return err
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,7 +29,7 @@ func (t *Tenant) SetFlowState(ctx context.Context, d hub.DeploymentID, state str
 			return err
 		}
 		done = true
-		if err := moveRows(ctx, x, t.id, d, state); err != nil {
+		if err := moveRows(ctx, x, t.db.dialect(), t.id, d, state); err != nil {
 			return err
 		}
 		return t.appendAudit(ctx, x, t.id, []AuditEntry{entry})
@@ -37,10 +38,13 @@ func (t *Tenant) SetFlowState(ctx context.Context, d hub.DeploymentID, state str
 }
 
 // moveRows lets a flow's rows wait, or go on. They keep the time at which they were due.
-func moveRows(ctx context.Context, t tx, tenant hub.TenantID, d hub.DeploymentID, state string) error {
+func moveRows(ctx context.Context, t tx, words dialect, tenant hub.TenantID, d hub.DeploymentID, state string) error {
 	if state == "paused" {
 		const q = `UPDATE work SET state = 'waiting', reason = ?, waits_on = ? WHERE tenant = ? AND deployment = ? AND state IN ('ready', 'later')`
 		_, err := t.exec(ctx, q, pausedReason, onFlow(d), tenant, d)
+		return err
+	}
+	if err := words.turn(ctx, t, onFlows, tenant, false); err != nil {
 		return err
 	}
 	const q = `UPDATE work SET state = 'later', reason = '', waits_on = '' WHERE tenant = ? AND deployment = ? AND state = 'waiting' AND waits_on = ?`
@@ -58,7 +62,7 @@ func (s *Store) withoutPaused(ctx context.Context, t tx, c *claim) error {
 	for _, w := range c.got {
 		tenants[w.Tenant] = true
 	}
-	paused, err := pausedFlows(ctx, t, tenants)
+	paused, err := s.pausedFlows(ctx, t, tenants)
 	if err != nil || len(paused) == 0 {
 		return err
 	}
@@ -79,7 +83,25 @@ type flowKey struct {
 	id     hub.DeploymentID
 }
 
-func pausedFlows(ctx context.Context, t tx, of map[hub.TenantID]bool) (map[flowKey]bool, error) {
+// pausedFlows finds which are paused, and keeps them so until the commit.
+func (s *Store) pausedFlows(ctx context.Context, t tx, of map[hub.TenantID]bool) (map[flowKey]bool, error) {
+	found, err := findPaused(ctx, t, of)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	with := map[hub.TenantID]bool{}
+	for k := range found {
+		with[k.tenant] = true
+	}
+	for _, tenant := range slices.Sorted(maps.Keys(with)) {
+		if err := s.db.dialect().turn(ctx, t, onFlows, tenant, true); err != nil {
+			return nil, err
+		}
+	}
+	return findPaused(ctx, t, with)
+}
+
+func findPaused(ctx context.Context, t tx, of map[hub.TenantID]bool) (map[flowKey]bool, error) {
 	tenants := make([]any, 0, len(of))
 	for id := range of {
 		tenants = append(tenants, id)

@@ -53,6 +53,8 @@ func (d *postgresDB) dialect() dialect {
 	return dialect{name: "postgresql", columns: `
 		SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
 		WHERE c.table_schema = CURRENT_SCHEMA() AND t.table_type = 'BASE TABLE' ORDER BY c.table_name COLLATE "C", c.ordinal_position`,
+		alone:      `SELECT pg_advisory_xact_lock(hashtext(CURRENT_SCHEMA() || CAST(? AS TEXT)), hashtext(?))`,
+		beside:     `SELECT pg_advisory_xact_lock_shared(hashtext(CURRENT_SCHEMA() || CAST(? AS TEXT)), hashtext(?))`,
 		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE", now: `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {

@@ -3,10 +3,7 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -27,6 +24,9 @@ func (s *Store) record(ctx context.Context, t tx, batch []*entry, g *giving) err
 		if e.step != nil {
 			steps = append(steps, e.step)
 		}
+	}
+	if err := s.takeTurns(ctx, t, steps); err != nil {
+		return err
 	}
 	sums, err := openTallies(ctx, t, s.db.dialect(), steps)
 	if err != nil {
@@ -302,86 +302,4 @@ func settle(ctx context.Context, t tx, ends []*Finish) error {
 		INSERT INTO exception (tenant, id, deployment, record_key, run, class, code, message, hint, field, value, about, connection, cause, label, seconds, amount, state, opened_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?)`
 	return t.put(ctx, open, opened, nil)
-}
-
-// setAside keeps claimed rows for later. An event that arrived meanwhile runs after it, as always.
-// What a row waits for may have come between its look and this moment: then it is ready at once.
-func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
-	const q = `
-		UPDATE work SET state = ?, due_at = ?, reason = ?, waits_on = ?, revision = ?, attempts = ?, cause = ?, seconds = ?, amount = ?, crashes = 0, epoch = 0
-		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ?`
-	var args, waits [][]any
-	for _, st := range steps {
-		if st.Defer == nil {
-			continue
-		}
-		w := st.Defer.Work
-		args = append(args, []any{w.State, micros(w.Due), w.Reason, w.WaitsOn, w.Revision, w.Attempts, w.Cause, w.Seconds, w.Amount, w.Tenant, w.Deployment, w.Key, w.Epoch})
-		if connection, record, ok := strings.Cut(w.WaitsOn, "/"); ok {
-			record, write := strings.CutSuffix(record, writeSuffix)
-			what := "record"
-			if write {
-				what = "write"
-			}
-			waits = append(waits, []any{w.Tenant, w.Deployment, w.Key, w.WaitsOn, what, w.Tenant, record, connection, w.Tenant, record, connection, what})
-		}
-	}
-	n, err := t.each(ctx, q, args)
-	if err == nil && slices.Contains(n, 0) {
-		return ErrFenced
-	}
-	if err != nil {
-		return err
-	}
-	const came = `
-		UPDATE work SET state = 'ready', reason = '', waits_on = ''
-		WHERE tenant = ? AND deployment = ? AND record_key = ? AND waits_on = ? AND state = 'waiting'
-			AND (? = 'write' OR EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
-			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ?
-				AND (state = 'open' OR state = 'uncertain' AND ? = 'write'))`
-	return t.put(ctx, came, waits, nil)
-}
-
-// WaitsOn is what a row waits for until a record is known in a connection, and no write on it is
-// under way there.
-func WaitsOn(c hub.ConnectionID, id hub.RecordID) string { return string(c) + "/" + string(id) }
-
-// WaitsOnWrite is what a row waits for until no write on a record is under way in a connection, whether
-// or not the record came to be.
-func WaitsOnWrite(c hub.ConnectionID, id hub.RecordID) string { return WaitsOn(c, id) + writeSuffix }
-
-const writeSuffix = "/write"
-
-// release makes ready what waits for records whose writes have ended, however they ended, or that were
-// found in a far side: who waited looks again.
-func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
-	ended := map[hub.TenantID][]string{}
-	var now time.Time
-	for _, st := range steps {
-		for _, w := range st.Close {
-			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(w.Connection, w.Record)), w.Ended
-		}
-		for _, l := range st.Links {
-			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(l.Connection, l.Record)), l.Updated
-		}
-	}
-	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on IN (?, ?) AND state = 'waiting'`
-	for tenant, things := range ended {
-		r, err := t.query(ctx, `SELECT 1 FROM work WHERE tenant = ? AND state = 'waiting' LIMIT 1`, tenant)
-		waiting, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
-		if err != nil || len(waiting) == 0 {
-			if err != nil {
-				return fmt.Errorf("look who waits: %w", err)
-			}
-			continue
-		}
-		args := make([][]any, len(things))
-		for i, thing := range things {
-			args[i] = []any{micros(now), tenant, thing, thing + writeSuffix}
-		}
-		if err := t.put(ctx, q, args, func(err error) error { return fmt.Errorf("release what waits: %w", err) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -292,9 +292,16 @@ func (t *Tenant) PutLink(ctx context.Context, l Link, entry AuditEntry) error {
 }
 
 // ReleaseWaits lets up to n rows go on that wait for a thing in other flows than one, and says how many.
-func (t *Tenant) ReleaseWaits(ctx context.Context, on string, except hub.DeploymentID, n int) (int64, error) {
+func (t *Tenant) ReleaseWaits(ctx context.Context, on string, except hub.DeploymentID, n int) (released int64, err error) {
 	const q = `
 		UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND state = 'waiting' AND waits_on = ?
 		AND (deployment, record_key) IN (SELECT deployment, record_key FROM work WHERE tenant = ? AND state = 'waiting' AND waits_on = ? AND deployment <> ? ORDER BY deployment, record_key LIMIT ?)`
-	return t.db.exec(ctx, q, micros(t.now()), t.id, on, t.id, on, except, n)
+	err = t.db.change(ctx, func(x tx) error {
+		if err := t.db.dialect().turn(ctx, x, onRecords, t.id, false); err != nil {
+			return err
+		}
+		released, err = x.exec(ctx, q, micros(t.now()), t.id, on, t.id, on, except, n)
+		return err
+	})
+	return released, err
 }

@@ -70,7 +70,7 @@ func (s *Store) Apply(ctx context.Context, c Setup) error {
 			if _, err := t.exec(ctx, deployment, d.Tenant, d.ID, d.Revision, d.State, d.Spec, micros(d.Created)); err != nil {
 				return err
 			}
-			if err := moveRows(ctx, t, d.Tenant, d.ID, d.State); err != nil {
+			if err := moveRows(ctx, t, s.db.dialect(), d.Tenant, d.ID, d.State); err != nil {
 				return err
 			}
 		}

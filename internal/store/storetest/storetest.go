@@ -75,6 +75,8 @@ func Run(t *testing.T, open Opener) {
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
 		"a tenant's first key stays until it is wrapped anew":          firstKey,
+		"who waits for what comes at that moment goes on":              cameAtThatMoment,
+		"a flow that is resumed at that moment goes on":                resumedAtThatMoment,
 		"a paused flow's rows wait until it is resumed":                paused,
 		"a newer revision pauses and resumes too":                      pausedByFile,
 		"lines are read by their days, with how they are known there":  linesByDay,
