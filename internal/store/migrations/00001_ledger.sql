@@ -3,7 +3,9 @@
 -- Instants are microseconds UTC.
 --
 -- What a busy table costs is the number of its trees: each row of each tree is a page written. So a
--- table has as few indexes as it can, and on SQLite its rows lie in the tree of their key. A line
+-- table has as few indexes as it can, and on SQLite narrow rows lie in the tree of their key. Wide ones lie
+-- one behind the other as they come, and their key's tree names them: otherwise each commit would write
+-- as many pages as it has rows. A line
 -- that begins with the name of a database is a comment for the other one. PostgreSQL writes a changed row
 -- anew: where each row is changed soon after it came, its page keeps room for that.
 
@@ -74,7 +76,6 @@ CREATE TABLE event (
   received_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
 )
--- sqlite: WITHOUT ROWID
 ;
 -- An event's id follows from what makes it unique, so that a repeat has the same.
 
@@ -137,7 +138,6 @@ CREATE TABLE input (
   payload BYTEA NOT NULL,
   PRIMARY KEY (tenant, run, record_key)
 )
--- sqlite: WITHOUT ROWID
 ;
 
 CREATE TABLE record (
@@ -149,7 +149,6 @@ CREATE TABLE record (
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, id)
 )
--- sqlite: WITHOUT ROWID
 ;
 
 CREATE TABLE xref (
@@ -191,7 +190,6 @@ CREATE TABLE write (
   ended_at BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, record, connection, op_key)
 )
--- sqlite: WITHOUT ROWID
 -- postgres: WITH (fillfactor = 55)
 ;
 -- At most one write is under way per record and far side: two deals of one new customer cannot both
@@ -222,7 +220,6 @@ CREATE TABLE posting (
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, record)
 )
--- sqlite: WITHOUT ROWID
 -- postgres: WITH (fillfactor = 55)
 ;
 
