@@ -163,13 +163,13 @@ func scanClaim(r rows, c *Claim) error {
 }
 
 // nextTenants walks the index from tenant to tenant, beginning after the one served last and going
-// round once.
+// round once. A planner that takes the queue for empty would look through all of it for a MIN.
 func (s *Store) nextTenants(ctx context.Context, t tx, lane hub.Lane, after string) ([]string, error) {
 	const q = `
 		WITH RECURSIVE next (tenant) AS (
-			SELECT (SELECT MIN(tenant) FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ?)
+			SELECT (SELECT tenant FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ? ORDER BY tenant LIMIT 1)
 			UNION ALL
-			SELECT (SELECT MIN(w.tenant) FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant)
+			SELECT (SELECT w.tenant FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant ORDER BY w.tenant LIMIT 1)
 			FROM next WHERE next.tenant IS NOT NULL
 		)
 		SELECT tenant FROM next WHERE tenant IS NOT NULL LIMIT CAST(? AS BIGINT)`

@@ -223,9 +223,10 @@ func (t *Turn) remember(lane hub.Lane, v *serving) {
 // readyFlows walks the index from flow to flow of a tenant.
 const readyFlows = `
 	WITH RECURSIVE next (deployment) AS (
-		SELECT (SELECT MIN(deployment) FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant = ?)
+		SELECT (SELECT deployment FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant = ? ORDER BY deployment LIMIT 1)
 		UNION ALL
-		SELECT (SELECT MIN(w.deployment) FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant = ? AND w.deployment > next.deployment)
+		SELECT (SELECT w.deployment FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant = ? AND w.deployment > next.deployment
+			ORDER BY w.deployment LIMIT 1)
 		FROM next WHERE next.deployment IS NOT NULL
 	)
 	SELECT deployment FROM next WHERE deployment IS NOT NULL`
