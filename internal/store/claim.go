@@ -162,19 +162,21 @@ func scanClaim(r rows, c *Claim) error {
 	return err
 }
 
-// nextTenants walks the index from tenant to tenant, beginning after the one served last and going
-// round once. A planner that takes the queue for empty would look through all of it for a MIN.
+// readyTenants walks the index from tenant to tenant. A planner that takes the queue for empty would look through all
+// of it for a MIN.
+const readyTenants = `
+	WITH RECURSIVE next (tenant) AS (
+		SELECT (SELECT tenant FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ? ORDER BY tenant LIMIT 1)
+		UNION ALL
+		SELECT (SELECT w.tenant FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant ORDER BY w.tenant LIMIT 1)
+		FROM next WHERE next.tenant IS NOT NULL
+	)
+	SELECT tenant FROM next WHERE tenant IS NOT NULL LIMIT CAST(? AS BIGINT)`
+
+// nextTenants begins after the one served last, and goes round once.
 func (s *Store) nextTenants(ctx context.Context, t tx, lane hub.Lane, after string) ([]string, error) {
-	const q = `
-		WITH RECURSIVE next (tenant) AS (
-			SELECT (SELECT tenant FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ? ORDER BY tenant LIMIT 1)
-			UNION ALL
-			SELECT (SELECT w.tenant FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant ORDER BY w.tenant LIMIT 1)
-			FROM next WHERE next.tenant IS NOT NULL
-		)
-		SELECT tenant FROM next WHERE tenant IS NOT NULL LIMIT CAST(? AS BIGINT)`
 	read := func(after string, limit int) ([]string, error) {
-		r, err := t.query(ctx, q, int(lane), after, int(lane), limit)
+		r, err := t.query(ctx, readyTenants, int(lane), after, int(lane), limit)
 		return all(r, err, func(r rows, v *string) error { return r.Scan(v) })
 	}
 	list, err := read(after, tenantsPerClaim)
