@@ -1,6 +1,6 @@
 // Package bench holds the definitions with which the product is measured: the connectors and a
-// template for the fixed far side of the comparisons, its ERP once more for each write class, and two
-// connectors for the measurement of hours.
+// template for the fixed far side of the comparisons, its ERP once more for each write class, its CRM and its ERP
+// with a limit of calls a day, and two connectors for the measurement of hours.
 package bench
 
 import (

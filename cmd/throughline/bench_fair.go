@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"throughline/internal/access"
@@ -14,6 +15,7 @@ import (
 type benchFairCmd struct {
 	Waiting int           `help:"Records of one customer that wait." default:"1000000"`
 	Dead    bool          `help:"That customer's far side takes every call and never answers."`
+	UsedUp  string        `help:"The far side of that customer whose calls of the day are used up: crm, erp." enum:",crm,erp" default:""`
 	Lane    int           `help:"In which lane they wait: 0 as if a person looked at it, 1 as a poll finds them, 2 as a backfill does." default:"1"`
 	Others  int           `help:"Customers beside it." default:"10"`
 	Rate    float64       `help:"Deals a second of the others together." default:"20"`
@@ -28,8 +30,11 @@ func (c *benchFairCmd) Run(ctx context.Context) error {
 	return withStage(ctx, measured{Far: "http://127.0.0.1:1"}, c.Data, c.Store, func(s *trial.Stage) error {
 		idle := &benchIdleCmd{}
 		idle.Data, idle.Store = s.Ledger()
-		figures, err := trial.MeasureFair(ctx, s, trial.Fair{Waiting: c.Waiting, Others: c.Others, PerSecond: c.Rate, Span: c.Span, Latency: c.Latency, Dead: c.Dead,
-			Fill: idle.apart, Queue: func(ctx context.Context, tenant string, n int) error {
+		figures, err := trial.MeasureFair(ctx, s, trial.Fair{Waiting: c.Waiting, Others: c.Others, PerSecond: c.Rate, Span: c.Span, Latency: c.Latency, Dead: c.Dead, UsedUp: c.UsedUp,
+			Fill: func(ctx context.Context, far map[string]string) error {
+				return idle.apart(ctx, far, map[string]string{trial.Heavy: c.UsedUp})
+			},
+			Queue: func(ctx context.Context, tenant string, n int) error {
 				return idle.queue(ctx, tenant, n, hub.Lane(c.Lane))
 			},
 			Start: func(ctx context.Context) (*trial.Process, error) {
@@ -39,15 +44,20 @@ func (c *benchFairCmd) Run(ctx context.Context) error {
 	})
 }
 
-// apart makes customers, each with the address of its far side.
-func (c *benchIdleCmd) apart(ctx context.Context, far map[string]string) error {
+// apart makes customers, each with the address of its far side. Of those that are limited one side, crm or erp, has
+// a limit of calls a day.
+func (c *benchIdleCmd) apart(ctx context.Context, far, limited map[string]string) error {
 	a, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	by := access.Principal{Name: "bench", Role: "admin", Tenant: access.Everyone}
 	for name, url := range far {
-		if _, err := a.Control.Apply(ctx, by, name+".yaml", fmt.Appendf(nil, benchCustomer, name, url, "", "far-erp", "far-time")); err != nil {
+		file := fmt.Sprintf(benchCustomer, name, url, "", "far-erp", "far-time")
+		if side := limited[name]; side != "" {
+			file = strings.Replace(file, "connector: far-"+side, "connector: far-"+side+"-day", 1)
+		}
+		if _, err := a.Control.Apply(ctx, by, name+".yaml", []byte(file)); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func (c *benchLoadCmd) Run(ctx context.Context) error {
 		idle := &benchIdleCmd{}
 		idle.Data, idle.Store = s.Ledger()
 		figures, err := trial.MeasureSustained(ctx, s, trial.Sustain{PerSecond: c.Rate, Span: c.Span, Burst: c.Burst, BurstSpan: c.BurstSpan, Customers: c.Customers,
-			Latency: c.Latency, Drain: c.Drain, Fill: idle.apart,
+			Latency: c.Latency, Drain: c.Drain, Fill: func(ctx context.Context, far map[string]string) error { return idle.apart(ctx, far, nil) },
 			Start: func(ctx context.Context) (*trial.Process, error) {
 				return trial.Start(ctx, s.Program, nil, "bench", "idle", "--serve-only", "--data", idle.Data, "--store", idle.Store)
 			}})

@@ -425,7 +425,7 @@ func (e *Engine) Carry(ctx context.Context, w store.Claim) {
 	r := &run{e: e, ctx: ctx, work: w.Work, event: w.Event, tenant: e.Store.Unwalled(w.Tenant), started: e.Now(), resumed: w.Again,
 		asked: w.Asked, found: w.Known}
 	err := r.end(r.guarded())
-	e.shares.told(w.Tenant, w.Deployment, r.reached.Load(), r.waits)
+	e.shares.told(w.Tenant, w.Deployment, r.ended && r.reached.Load(), r.waits)
 	e.shares.took(e.Now().Sub(r.started), time.Duration(r.called.Load()))
 	if e := hub.AsError(err); e != nil && !errors.Is(err, store.ErrFenced) {
 		err = r.end(err) // what it wanted recorded cannot be, and that is how it ends

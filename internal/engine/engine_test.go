@@ -99,12 +99,16 @@ func (f *far) Send(ctx context.Context, method, url string, header map[string]st
 	return rec.Code, rec.Result().Header, rec.Body.Bytes(), nil
 }
 
+const leaveAlone = -2 // for a minute
+
 func (f *far) stopped(status int) (int, http.Header, []byte, error) {
 	switch status {
 	case 0:
 		f.die()
 	case -1:
 		return 0, nil, nil, &hub.Error{Kind: hub.Uncertain, Code: "egress.lost", Message: "the answer was lost"}
+	case leaveAlone:
+		return 429, http.Header{"Retry-After": {"60"}}, []byte(`{"message":"not now"}`), nil
 	}
 	return status, http.Header{}, []byte(`{"message":"no"}`), nil
 }

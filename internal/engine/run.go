@@ -51,6 +51,7 @@ type run struct {
 
 	called  atomic.Int64  // nanoseconds that its calls took
 	reached atomic.Bool   // a far side was called, and not only waited for
+	ended   bool          // it has an outcome
 	waits   time.Duration // for a limit, or a far side that is down
 }
 
@@ -261,7 +262,7 @@ func (r *run) finish(o hub.Outcome, e *hub.Error) error {
 			Value: cmp.Or(e.Value, r.valueOf(e.Field)), About: r.about, Connection: r.sought, Label: r.label, Opened: now}
 		f.Exception.Seconds, f.Exception.Amount = r.risk()
 	}
-	r.pending.Finish, r.pending.Records = f, r.seen
+	r.pending.Finish, r.pending.Records, r.ended = f, r.seen, true
 	crashpoint.At("outcome.store")
 	_, err := r.commit()
 	crashpoint.At("outcome.stored")

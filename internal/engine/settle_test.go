@@ -2,12 +2,14 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -89,6 +91,27 @@ func TestWhatWasReadIsKeptWhenARowIsGivenBack(t *testing.T) {
 	h.once()
 	if n := h.far.calls - before; n != 5 {
 		t.Errorf("%d calls, want the four writes, a search for the time project, and no second read of the deal", n)
+	}
+}
+
+// TestNothingIsReadInVain: the far side to which a flow writes wants to be left alone. The deals that wait are not
+// read one after the other, only to find that out.
+func TestNothingIsReadInVain(t *testing.T) {
+	h := newHouse(t)
+	for i := range 20 {
+		body := fmt.Appendf(nil, `{"id":"%d"}`, i+1)
+		if _, err := h.ingest.Accept(t.Context(), "t1", "crm", connector.Delivery{Method: "POST", Body: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.far.on(func(call int, when string) (int, bool) { return leaveAlone, call >= 2 && when == "before" })
+	first, err := h.engine.Claim(t.Context(), 1)
+	if err != nil || len(first) != 1 {
+		t.Fatalf("claimed %d rows: %v", len(first), err)
+	}
+	h.engine.Carry(t.Context(), first[0])
+	if more, err := h.engine.Claim(t.Context(), 10); err != nil || len(more) != 0 {
+		t.Errorf("%d more are begun: %v", len(more), err)
 	}
 }
 

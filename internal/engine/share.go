@@ -107,15 +107,18 @@ func (s *shares) Pace(t hub.TenantID, d hub.DeploymentID, want int) int {
 	case s.now().Before(until):
 		return 0
 	}
+	s.slow[t][d] = s.now().Add(trickleRest) // until these have told how they fare, which may take many claims
 	return min(want, trickle)
 }
 
-// told is how a record of the flow has fared: it reached its far side, or had only to wait.
-func (s *shares) told(t hub.TenantID, d hub.DeploymentID, reached bool, wait time.Duration) {
+// told is how a record of the flow has fared: it came to its end through its far sides, or has to wait. That one
+// far side was reached on the way to another that cannot be is no sign that the flow gets on: what was asked there
+// was asked in vain.
+func (s *shares) told(t hub.TenantID, d hub.DeploymentID, ended bool, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case reached:
+	case ended:
 		if delete(s.slow[t], d); len(s.slow[t]) == 0 {
 			delete(s.slow, t)
 		}

@@ -67,7 +67,10 @@ func TestAFlowThatCanOnlyWaitTrickles(t *testing.T) {
 	}
 	now = now.Add(trickleRest)
 	if pace() != trickle {
-		t.Errorf("%d rows after the rest, want %d", pace(), trickle)
+		t.Errorf("not %d rows after the rest", trickle)
+	}
+	if n := pace(); n != 0 {
+		t.Errorf("%d more before anything is heard of the first ones", n)
 	}
 	s.told("t1", "deals", true, 0)
 	if s.Slow("t1") || pace() != 100 {

@@ -45,12 +45,12 @@ type claim struct {
 
 // hand gives out rows. Tenants take turns, and within a tenant what is due longest comes first; an
 // earlier lane goes before a later one. The cost is a few index look-ups per tenant served, however
-// many rows or tenants wait.
+// many rows or tenants wait; on PostgreSQL they share a round trip.
 func (s *Store) hand(ctx context.Context, t tx, c *claim) error {
 	c.got = nil
 	if c.n == 0 {
-		var err error
-		if c.got, err = s.claims(ctx, t, suspects); err != nil {
+		r, err := t.query(ctx, s.chosen(suspects))
+		if c.got, err = all(r, err, scanClaim); err != nil {
 			return err
 		}
 		return s.take(ctx, t, c)
@@ -91,36 +91,24 @@ func (s *Store) wake(ctx context.Context, t tx, turn *Turn) error {
 	return err
 }
 
+// claimLane gives out up to n rows of a lane: an equal share to each tenant whose turn it is, and what some leave of
+// theirs to those who have more.
 func (s *Store) claimLane(ctx context.Context, t tx, lane hub.Lane, n int, c *claim) ([]Claim, error) {
-	turn := c.turn
-	if turn.tenant == nil {
-		turn.tenant = map[hub.Lane]string{}
-	}
-	tenants, err := s.nextTenants(ctx, t, lane, turn.tenant[lane])
-	if err != nil || len(tenants) == 0 {
+	list, err := s.served(ctx, t, lane, n, c)
+	if err != nil {
 		return nil, err
 	}
-	turn.Left = turn.Left || len(tenants) == tenantsPerClaim
-	var list []Claim
-	for i, tenant := range tenants {
-		share := (n - len(list) + len(tenants) - i - 1) / (len(tenants) - i) // what is left, over those who are left
-		if share == 0 {
-			turn.Left = true
-			break
-		}
-		turn.tenant[lane] = tenant
-		if share = c.room(hub.TenantID(tenant), share); share == 0 {
-			turn.Left = true
-			continue
-		}
-		got, err := s.ofTenant(ctx, t, c, lane, hub.TenantID(tenant), share)
-		if err != nil {
+	for asks := spread(list, n); len(asks) > 0; asks = spread(list, n) {
+		if err := s.claims(ctx, t, lane, c.crashes(), asks); err != nil {
 			return nil, err
 		}
-		list = append(list, got...)
-		turn.Left = turn.Left || len(got) >= share
 	}
-	return list, nil
+	var got []Claim
+	for _, v := range list {
+		c.turn.remember(lane, v)
+		got = append(got, c.calm(v.rows())...)
+	}
+	return got, nil
 }
 
 // Which rows are handed out is decided before their events are looked up: a planner that does not know yet
@@ -144,10 +132,22 @@ const (
 	suspects = `crashes >= 2 ORDER BY due_at LIMIT 1`
 )
 
-// claims reads the rows of a choice, each with its event, and holds them until the commit.
-func (s *Store) claims(ctx context.Context, t tx, choice string, args ...any) ([]Claim, error) {
-	r, err := t.query(ctx, claimed+choice+s.db.dialect().skipLocked+withEvents, args...)
-	return all(r, err, scanClaim)
+// claims reads the rows that are asked for, each with its event, and holds them until the commit.
+func (s *Store) claims(ctx context.Context, t tx, lane hub.Lane, crashes int, asks []*ask) error {
+	list := make([]question, len(asks))
+	for i, a := range asks {
+		if list[i] = (question{s.chosen(ordinary), []any{int(lane), a.tenant, crashes, a.n}}); a.flow != "" {
+			list[i] = question{s.chosen(ofFlow), []any{int(lane), a.tenant, a.flow, crashes, a.n}}
+		}
+	}
+	return answers(ctx, t, list, func(i int, r rows) (err error) {
+		asks[i].got, err = all(r, nil, scanClaim)
+		return err
+	})
+}
+
+func (s *Store) chosen(choice string) string {
+	return claimed + choice + s.db.dialect().skipLocked + withEvents
 }
 
 func scanClaim(r rows, c *Claim) error {
@@ -164,19 +164,21 @@ func scanClaim(r rows, c *Claim) error {
 	return err
 }
 
-// nextTenants walks the index from tenant to tenant, beginning after the one served last and going
-// round once.
+// readyTenants walks the index from tenant to tenant. A planner that takes the queue for empty would look through all
+// of it for a MIN.
+const readyTenants = `
+	WITH RECURSIVE next (tenant) AS (
+		SELECT (SELECT tenant FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ? ORDER BY tenant LIMIT 1)
+		UNION ALL
+		SELECT (SELECT w.tenant FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant ORDER BY w.tenant LIMIT 1)
+		FROM next WHERE next.tenant IS NOT NULL
+	)
+	SELECT tenant FROM next WHERE tenant IS NOT NULL LIMIT CAST(? AS BIGINT)`
+
+// nextTenants begins after the one served last, and goes round once.
 func (s *Store) nextTenants(ctx context.Context, t tx, lane hub.Lane, after string) ([]string, error) {
-	const q = `
-		WITH RECURSIVE next (tenant) AS (
-			SELECT (SELECT MIN(tenant) FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant > ?)
-			UNION ALL
-			SELECT (SELECT MIN(w.tenant) FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant > next.tenant)
-			FROM next WHERE next.tenant IS NOT NULL
-		)
-		SELECT tenant FROM next WHERE tenant IS NOT NULL LIMIT CAST(? AS BIGINT)`
 	read := func(after string, limit int) ([]string, error) {
-		r, err := t.query(ctx, q, int(lane), after, int(lane), limit)
+		r, err := t.query(ctx, readyTenants, int(lane), after, int(lane), limit)
 		return all(r, err, func(r rows, v *string) error { return r.Scan(v) })
 	}
 	list, err := read(after, tenantsPerClaim)

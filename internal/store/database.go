@@ -74,3 +74,27 @@ func all[T any](r rows, err error, scan func(rows, *T) error) ([]T, error) {
 	}
 	return list, r.Err()
 }
+
+// question is a statement with its arguments.
+type question struct {
+	text string
+	args []any
+}
+
+// answers asks many questions; read reads, and closes, the answers one after the other. On PostgreSQL they share a
+// round trip.
+func answers(ctx context.Context, t tx, list []question, read func(i int, r rows) error) error {
+	if p, ok := t.(*pgTx); ok {
+		return p.ask(ctx, list, read)
+	}
+	for i, q := range list {
+		r, err := t.query(ctx, q.text, q.args...)
+		if err == nil {
+			err = read(i, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

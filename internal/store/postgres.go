@@ -218,6 +218,30 @@ func rowsNext(res pgx.BatchResults) (rows, error) {
 	return &batchRows{Rows: r, all: res}, nil
 }
 
+func (t *pgTx) ask(ctx context.Context, list []question, read func(int, rows) error) error {
+	if len(list) == 0 {
+		return nil
+	}
+	res, err := t.send(ctx, func(b *pgx.Batch) {
+		for _, q := range list {
+			b.Queue(numbered(q.text), q.args...)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		r, err := res.Query()
+		if err == nil {
+			err = read(i, r)
+		}
+		if err != nil {
+			return errors.Join(err, res.Close())
+		}
+	}
+	return res.Close()
+}
+
 func (t *pgTx) exec(ctx context.Context, q string, args ...any) (int64, error) {
 	n, err := t.each(ctx, q, [][]any{args})
 	if err != nil {

@@ -114,6 +114,43 @@ func TestAFullLedgerIsNotCountedAnew(t *testing.T) {
 	}
 }
 
+// TestNothingIsPlannedAnew: a claim's statement was planned at each claim, for another limit, and a commit's for its
+// many rows; that took several times what carrying them out does.
+func TestNothingIsPlannedAnew(t *testing.T) {
+	s := twoTenants(t, FreshSchema(t, server(t)))
+	epoch, err := s.Join(t.Context(), "n", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := &Turn{}
+	for range 2 {
+		if _, err := s.Journal().Claim(t.Context(), epoch, 1, turn, func() hub.RunID { return "run_" }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := s.db.query(t.Context(), `SELECT statement FROM pg_prepared_statements WHERE custom_plans > 0`)
+	anew, err := all(r, err, func(r rows, v *string) error { return r.Scan(v) })
+	if err != nil || len(anew) > 0 {
+		t.Errorf("planned for their values: %q, %v", anew, err)
+	}
+}
+
+// TestTheQueueIsNotLookedThrough: the planner has seen the queue empty. It must not think that all of it may as well
+// be read to find the first one: a claim took a quarter of a second where 300,000 waited.
+func TestTheQueueIsNotLookedThrough(t *testing.T) {
+	s := onPostgres(t)
+	if _, err := s.db.exec(t.Context(), `ANALYZE work`); err != nil {
+		t.Fatal(err)
+	}
+	for q, args := range map[string][]any{readyTenants: {1, "", 1, 16}, readyFlows: {1, "t1", 1, "t1"}} {
+		r, err := s.db.query(t.Context(), `EXPLAIN `+q, args...)
+		plan, err := all(r, err, func(r rows, v *string) error { return r.Scan(v) })
+		if text := strings.Join(plan, "\n"); err != nil || strings.Contains(text, "Aggregate") || strings.Contains(text, "Sort") {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+}
+
 // TestNothingIsCompiled: a lease that has run out is looked for in a table of few rows, from end to end. It took longer
 // to compile that than to record a hundred runs.
 func TestNothingIsCompiled(t *testing.T) {

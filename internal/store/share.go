@@ -54,76 +54,179 @@ func (c *claim) room(t hub.TenantID, n int) int {
 	return max(0, min(n, room))
 }
 
-// ofTenant hands out up to n rows of a tenant. Where it has more than it is given, its flows take turns,
-// so that one with a million rows does not keep the others from theirs.
-func (s *Store) ofTenant(ctx context.Context, t tx, c *claim, lane hub.Lane, tenant hub.TenantID, n int) ([]Claim, error) {
-	crowded := c.turn.crowded[laneOf{lane, tenant}]
-	if crowded == "" && (c.turn.Shares == nil || !c.turn.Shares.Slow(tenant)) {
-		got, err := s.claims(ctx, t, ordinary, int(lane), tenant, c.crashes(), n)
-		if err == nil && len(got) == n {
-			c.turn.crowd(lane, tenant, got[n-1].Deployment)
-		}
-		return c.calm(got), err
+// serving is a tenant whose turn it is.
+type serving struct {
+	tenant hub.TenantID
+	room   int
+	asks   []*ask // one for whatever it has, or one for each of its flows
+}
+
+// ask is for the n rows of a tenant that are due longest, up to most.
+type ask struct {
+	tenant  hub.TenantID
+	flow    hub.DeploymentID // empty: of one flow after the other
+	n, most int
+	got     []Claim
+}
+
+// full reports whether there may be more than was asked for.
+func (a *ask) full() bool { return len(a.got) == a.n }
+
+// more are the asks of a tenant that may be given more.
+func (v *serving) more() (list []*ask) {
+	if v.had() == v.room {
+		return nil
 	}
-	flows, err := readyFlows(ctx, t, lane, tenant)
+	for _, a := range v.asks {
+		if a.full() && a.n < a.most {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// had is how many rows it has been given.
+func (v *serving) had() (n int) {
+	for _, a := range v.asks {
+		n += len(a.got)
+	}
+	return n
+}
+
+func (v *serving) rows() (list []Claim) {
+	for _, a := range v.asks {
+		list = append(list, a.got...)
+	}
+	return list
+}
+
+// served are the tenants whose turn it is in a lane, no more than there are rows to give.
+func (s *Store) served(ctx context.Context, t tx, lane hub.Lane, n int, c *claim) (list []*serving, err error) {
+	turn := c.turn
+	if turn.tenant == nil {
+		turn.tenant = map[hub.Lane]string{}
+	}
+	tenants, err := s.nextTenants(ctx, t, lane, turn.tenant[lane])
 	if err != nil {
 		return nil, err
 	}
-	next, _ := slices.BinarySearch(flows, crowded+"\x00")
-	flows = slices.Concat(flows[next:], flows[:next])
-	var list []Claim
-	for i, d := range flows {
-		part := (n - len(list) + len(flows) - i - 1) / (len(flows) - i)
-		if c.turn.Shares != nil {
-			part = c.turn.Shares.Pace(tenant, d, part)
+	turn.Left = turn.Left || len(tenants) == tenantsPerClaim
+	for _, id := range tenants {
+		if len(list) == n {
+			turn.Left = true
+			break
 		}
-		if part == 0 {
-			c.turn.Left = true
+		turn.tenant[lane] = id
+		v := &serving{tenant: hub.TenantID(id)}
+		if v.room = c.room(v.tenant, n); v.room == 0 {
+			turn.Left = true
 			continue
 		}
-		got, err := s.claims(ctx, t, ofFlow, int(lane), tenant, d, c.crashes(), part)
-		if err != nil {
-			return nil, err
-		}
-		c.turn.Left = c.turn.Left || len(got) >= part
-		if list = append(list, c.calm(got)...); len(got) > 0 {
-			crowded = d
-		}
+		v.asks = []*ask{{tenant: v.tenant, most: v.room}}
+		list = append(list, v)
 	}
-	if len(list) < n {
-		crowded = ""
-	}
-	c.turn.crowd(lane, tenant, crowded)
-	return list, nil
+	return list, s.partFlows(ctx, t, lane, c, list)
 }
+
+// partFlows lets the flows of a tenant take turns where it has more than it was given, so that one with a million
+// rows does not keep the others from theirs, or where one of them goes at a pace.
+func (s *Store) partFlows(ctx context.Context, t tx, lane hub.Lane, c *claim, list []*serving) error {
+	var crowded []*serving
+	var questions []question
+	for _, v := range list {
+		if c.turn.crowded[laneOf{lane, v.tenant}] != "" || c.turn.Shares != nil && c.turn.Shares.Slow(v.tenant) {
+			crowded = append(crowded, v)
+			questions = append(questions, question{readyFlows, []any{int(lane), v.tenant, int(lane), v.tenant}})
+		}
+	}
+	return answers(ctx, t, questions, func(i int, r rows) error {
+		flows, err := all(r, nil, func(r rows, d *hub.DeploymentID) error { return r.Scan(d) })
+		v := crowded[i]
+		next, _ := slices.BinarySearch(flows, c.turn.crowded[laneOf{lane, v.tenant}]+"\x00")
+		v.asks = nil
+		for _, d := range slices.Concat(flows[next:], flows[:next]) {
+			v.asks = append(v.asks, &ask{tenant: v.tenant, flow: d, most: c.pace(v.tenant, d, v.room)})
+		}
+		return err
+	})
+}
+
+func (c *claim) pace(t hub.TenantID, d hub.DeploymentID, n int) int {
+	if c.turn.Shares == nil {
+		return n
+	}
+	return c.turn.Shares.Pace(t, d, n)
+}
+
+// spread divides n rows among tenants, and the part of each among its flows: equally, but for what some leave of
+// theirs, which goes to those who may have more. It returns what is to be asked, or to be asked anew: what was given
+// already comes first in the answer again.
+func spread(list []*serving, n int) (asks []*ask) {
+	var hungry []*serving
+	for _, v := range list {
+		if len(v.more()) > 0 {
+			hungry = append(hungry, v)
+		} else {
+			n -= v.had()
+		}
+	}
+	for i, v := range hungry {
+		part := min(share(n, len(hungry)-i), v.room)
+		asks = append(asks, v.raise(part)...)
+		n -= part
+	}
+	return asks
+}
+
+// raise lets the flows of a tenant ask for n rows together.
+func (v *serving) raise(n int) (asks []*ask) {
+	more := v.more()
+	n -= v.had()
+	for _, a := range more {
+		n += a.n
+	}
+	for i, a := range more {
+		part := min(share(n, len(more)-i), a.most)
+		if n -= part; part > a.n {
+			a.n = part
+			asks = append(asks, a)
+		}
+	}
+	return asks
+}
+
+// share is what one of so many gets of n.
+func share(n, of int) int { return (n + of - 1) / of }
 
 type laneOf struct {
 	lane   hub.Lane
 	tenant hub.TenantID
 }
 
-// crowd remembers that a tenant has more than it was given, and which of its flows was served last.
-func (t *Turn) crowd(lane hub.Lane, tenant hub.TenantID, d hub.DeploymentID) {
-	if d == "" {
-		delete(t.crowded, laneOf{lane, tenant})
+// remember notes whether a tenant has more than it was given, and which of its flows was served last.
+func (t *Turn) remember(lane hub.Lane, v *serving) {
+	if !slices.ContainsFunc(v.asks, (*ask).full) {
+		delete(t.crowded, laneOf{lane, v.tenant})
+		return
+	}
+	t.Left = true
+	got := v.rows()
+	if len(got) == 0 {
 		return
 	}
 	if t.crowded == nil {
 		t.crowded = map[laneOf]hub.DeploymentID{}
 	}
-	t.crowded[laneOf{lane, tenant}] = d
+	t.crowded[laneOf{lane, v.tenant}] = got[len(got)-1].Deployment
 }
 
 // readyFlows walks the index from flow to flow of a tenant.
-func readyFlows(ctx context.Context, t tx, lane hub.Lane, tenant hub.TenantID) ([]hub.DeploymentID, error) {
-	const q = `
-		WITH RECURSIVE next (deployment) AS (
-			SELECT (SELECT MIN(deployment) FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant = ?)
-			UNION ALL
-			SELECT (SELECT MIN(w.deployment) FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant = ? AND w.deployment > next.deployment)
-			FROM next WHERE next.deployment IS NOT NULL
-		)
-		SELECT deployment FROM next WHERE deployment IS NOT NULL`
-	r, err := t.query(ctx, q, int(lane), tenant, int(lane), tenant)
-	return all(r, err, func(r rows, d *hub.DeploymentID) error { return r.Scan(d) })
-}
+const readyFlows = `
+	WITH RECURSIVE next (deployment) AS (
+		SELECT (SELECT deployment FROM work WHERE state = 'ready' AND lane = CAST(? AS BIGINT) AND tenant = ? ORDER BY deployment LIMIT 1)
+		UNION ALL
+		SELECT (SELECT w.deployment FROM work w WHERE w.state = 'ready' AND w.lane = CAST(? AS BIGINT) AND w.tenant = ? AND w.deployment > next.deployment
+			ORDER BY w.deployment LIMIT 1)
+		FROM next WHERE next.deployment IS NOT NULL
+	)
+	SELECT deployment FROM next WHERE deployment IS NOT NULL`

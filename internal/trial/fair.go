@@ -29,7 +29,7 @@ type FairFigures struct {
 	Ratio     float64 `json:"p95_ratio"`
 	FirstP95  float64 `json:"first_p95_ms"` // beside the heavy one, in the five seconds after it had the machine to itself
 	HeavyDone float64 `json:"heavy_per_s"`  // records of the heavy one that were carried meanwhile
-	HeavyCall int     `json:"heavy_calls"`
+	HeavyCall int     `json:"heavy_calls"`  // that reached its far side
 }
 
 // Fair is what is measured, and with what.
@@ -38,7 +38,8 @@ type Fair struct {
 	PerSecond       float64
 	Span            time.Duration
 	Latency         time.Duration
-	Dead            bool // the heavy one's far side holds every call
+	Dead            bool   // the heavy one's far side holds every call
+	UsedUp          string // the side of the heavy one, crm or erp, of which the day's calls are used up; empty: none
 	// Fill makes the tenants, each with the address of its far side.
 	Fill func(ctx context.Context, far map[string]string) error
 	// Queue lets so many records of the heavy one wait.
@@ -46,25 +47,29 @@ type Fair struct {
 	Start func(ctx context.Context) (*Process, error)
 }
 
+// Heavy is who has too much.
 const (
-	heavy     = "heavy"
+	Heavy     = "heavy"
 	firstSpan = 5 * time.Second // what was in hand before the others came is finished in it
 )
 
 // MeasureFair carries the others' deals twice: with nothing beside them, and beside the heavy tenant.
 func MeasureFair(ctx context.Context, s *Stage, o Fair) (FairFigures, error) {
 	out := FairFigures{What: "fair", Store: s.StoreName(), Heavy: "many waiting", Waiting: o.Waiting, Others: o.Others, PerSecond: o.PerSecond, Latency: float64(o.Latency.Milliseconds())}
-	if o.Dead {
-		out.Heavy = "many waiting, far side dead"
+	switch {
+	case o.Dead:
+		out.Heavy += ", far side dead"
+	case o.UsedUp != "":
+		out.Heavy += ", the day's calls of its " + o.UsedUp + " used up"
 	}
 	w, err := openWatch(o.Latency)
 	if err != nil {
 		return out, err
 	}
 	defer w.close()
-	far := map[string]string{heavy: w.url + "/" + heavy}
+	far := map[string]string{Heavy: w.url + "/" + Heavy}
 	if o.Dead {
-		far[heavy] = w.hole
+		far[Heavy] = w.hole
 	}
 	var others []string
 	for i := range o.Others {
@@ -78,7 +83,7 @@ func MeasureFair(ctx context.Context, s *Stage, o Fair) (FairFigures, error) {
 	if err != nil {
 		return out, fmt.Errorf("alone: %w", err)
 	}
-	if err := o.Queue(ctx, heavy, o.Waiting); err != nil {
+	if err := o.Queue(ctx, Heavy, o.Waiting); err != nil {
 		return out, err
 	}
 	begun := time.Now()
@@ -86,7 +91,7 @@ func MeasureFair(ctx context.Context, s *Stage, o Fair) (FairFigures, error) {
 	if err != nil {
 		return out, fmt.Errorf("beside the heavy one: %w", err)
 	}
-	out.HeavyDone, out.HeavyCall = round(float64(w.of(heavy))/time.Since(begun).Seconds()), w.held()
+	out.HeavyDone, out.HeavyCall = round(float64(w.of(Heavy))/time.Since(begun).Seconds()), w.held()+w.made(Heavy)
 	out.AloneP50, out.AloneP95 = percentile(alone, .5), percentile(alone, .95)
 	out.BesideP50, out.BesideP95 = percentile(beside, .5), percentile(beside, .95)
 	out.FirstP95 = percentile(w.times("first-b"), .95)
@@ -140,12 +145,13 @@ type watch struct {
 	mu    sync.Mutex
 	begun map[string]time.Time // by account and id
 	took  map[string]time.Duration
-	calls map[string]int // write-backs by account
+	calls map[string]int // by account
+	backs map[string]int // write-backs by account
 	holes int
 }
 
 func openWatch(latency time.Duration) (*watch, error) {
-	w := &watch{far: farside.New(latency, nil), begun: map[string]time.Time{}, took: map[string]time.Duration{}, calls: map[string]int{}}
+	w := &watch{far: farside.New(latency, nil), begun: map[string]time.Time{}, took: map[string]time.Duration{}, calls: map[string]int{}, backs: map[string]int{}}
 	for _, at := range []struct {
 		url     *string
 		handler http.Handler
@@ -170,14 +176,15 @@ func (w *watch) close() {
 
 func (w *watch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.far.ServeHTTP(rw, r)
-	if r.Method != http.MethodPatch || !strings.Contains(r.URL.Path, "/crm/") {
-		return
-	}
 	account, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	name := account + "/" + path.Base(r.URL.Path)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calls[account]++
+	if r.Method != http.MethodPatch || !strings.Contains(r.URL.Path, "/crm/") {
+		return
+	}
+	w.backs[account]++
 	if begun, ours := w.begun[name]; ours && w.took[name] == 0 {
 		w.took[name] = time.Since(begun)
 	}
@@ -210,6 +217,12 @@ func (w *watch) times(prefix string) (list []time.Duration) {
 }
 
 func (w *watch) of(account string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.backs[account]
+}
+
+func (w *watch) made(account string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.calls[account]

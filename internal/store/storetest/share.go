@@ -65,6 +65,23 @@ func flowsTakeTurns(b *bench) {
 	}
 }
 
+// allIsGiven: what a tenant leaves of its share goes to those who have more, whoever comes first, and so it does among
+// the flows of one.
+func allIsGiven(b *bench) {
+	b.queue("big", "a", 60, hub.Normal)
+	b.queue("big", "b", 1, hub.Normal)
+	b.queue("few", "a", 2, hub.Normal)
+	b.queue("many", "a", 60, hub.Normal)
+	b.turn.Shares = shares{room: map[hub.TenantID]int{"big": 100, "few": 100, "many": 8}}
+	if got := b.claimed(30); got["big a"] != 20 || got["few a"] != 2 || got["many a"] != 8 {
+		b.Errorf("claimed %v, want both of few's, as much of many's as it has room for, and the rest of big's", got)
+	}
+	b.turn.Shares = nil
+	if got := b.claimed(30); got["big a"] != 14 || got["big b"] != 1 || got["many a"] != 15 {
+		b.Errorf("claimed %v, want half of each, and of big's flows the one that has come too short", got)
+	}
+}
+
 // roomIsKept: a tenant is handed no more than it has room for, in all lanes together; who comes after it is served.
 func roomIsKept(b *bench) {
 	b.turn.Shares = shares{room: map[hub.TenantID]int{"big": 3, "small": 100}}

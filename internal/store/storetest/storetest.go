@@ -52,6 +52,7 @@ func Run(t *testing.T, open Opener) {
 		"tenants take turns, however much one of them has waiting":     fair,
 		"a tenant's flows take turns":                                  flowsTakeTurns,
 		"a tenant is handed no more than it has room for":              roomIsKept,
+		"what a tenant leaves of its share goes to the others":         allIsGiven,
 		"a flow that can only wait is handed out slowly":               paceIsKept,
 		"a lane goes before the next":                                  lanes,
 		"a retry is due when its time comes, and keeps its run":        retries,
