@@ -1,6 +1,8 @@
 package books
 
 import (
+	"errors"
+
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
@@ -23,6 +25,7 @@ func (r *reading) second() error {
 				return err
 			}
 		}
+		c.Hidden = r.sourceKind().Get == nil && len(r.tracked.nameless) > 0
 		v, err := r.verdict(c)
 		if err == nil {
 			err = r.tell(c, v)
@@ -44,12 +47,12 @@ func (r *reading) listsAnew() error {
 			rows = rows || l.Found != nil
 		}
 	}
-	if entries && r.sourceKind().Get == nil {
+	if entries && r.sourceKind().Get == nil || len(r.tracked.nameless) > 0 {
 		if err := r.rest(r.tracked); err != nil {
 			return err
 		}
 	}
-	if m := r.target.Mappings[r.flow.Template.Post.Record]; rows && r.booked != nil && !readAlone(m.Kind) {
+	if m := r.target.Mappings[r.flow.Template.Post.Record]; r.booked != nil && (rows && !readAlone(m.Kind) || len(r.booked.nameless) > 0) {
 		return r.rest(r.booked)
 	}
 	return nil
@@ -106,6 +109,9 @@ func (r *reading) rowAnew(m *mapping.Mapping, row Row) (*Row, error) {
 		return nil, err
 	}
 	now, err := r.row(m, row.Type, x)
+	if odd := (nameless{}); errors.As(err, &odd) {
+		return &row, nil // it was asked for by its id: it is there
+	}
 	if err != nil || now.Marker != row.Marker {
 		return nil, err
 	}

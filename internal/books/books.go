@@ -130,6 +130,7 @@ type Case struct {
 
 	Broken string // why the time tracker's record cannot be read
 	Moved  bool   // of two looks at the time tracker, the second one saw another form of it, or none
+	Hidden bool   // a row of the time tracker does not say whose it is, and may be this one
 	told   bool   // it is in the statement
 }
 

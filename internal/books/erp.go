@@ -1,6 +1,7 @@
 package books
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -58,11 +59,12 @@ func (r *reading) take(m *mapping.Mapping, recordType string, x any) (string, er
 func (r *reading) row(m *mapping.Mapping, recordType string, x any) (Row, error) {
 	row := Row{Type: recordType}
 	var err error
-	if row.ID, err = m.Kind.IDOf(x, r.target.Conn.Settings); err != nil {
+	if row.ID, err = idOf(r.target, m.Kind, x); err != nil {
 		return row, err
 	}
 	if row.Marker, err = m.Kind.MarkerOf(x, r.target.Conn.Settings); err != nil {
-		return row, err
+		row.Unreadable = err.Error()
+		return row, nil
 	}
 	rec, err := r.canonical(r.target, m, x)
 	if e := hub.AsError(err); e != nil && e.Kind == hub.Invalid {
@@ -187,6 +189,9 @@ func (r *reading) alone(c *Case) (slipped bool, err error) {
 			continue
 		}
 		row, err := r.row(m, l.Type, x)
+		if odd := (nameless{}); errors.As(err, &odd) {
+			row, err = Row{Type: l.Type, ID: l.There, Unreadable: odd.Error()}, nil
+		}
 		if err != nil {
 			return false, err
 		}

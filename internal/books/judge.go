@@ -255,6 +255,8 @@ func (j *judgement) explain(approved ...Part) {
 		j.finding(NotCarried, "", "It is approved, but nothing was made of it and nothing says why.", &j.Entry.Facts, parts...)
 	case len(approved) > 0:
 		j.finding(NotNoticed, j.stands.There, "It was changed after it had been posted, and nothing was made of that.", &j.Entry.Facts, parts...)
+	case j.Entry == nil && j.Hidden:
+		j.finding(Orphan, j.stands.There, "It stands in the ERP, but is not in the time tracker any more, unless it is a row there that does not say whose it is.", &j.stands.Sent, parts...)
 	case j.Entry == nil:
 		j.finding(Orphan, j.stands.There, "It stands in the ERP, but is not in the time tracker any more.", &j.stands.Sent, parts...)
 	default:

@@ -1,6 +1,7 @@
 package books
 
 import (
+	"errors"
 	"hash/maphash"
 	"time"
 
@@ -21,6 +22,14 @@ type list struct {
 	began        time.Time          // when it was read last
 	look, before int                // the last reading, and the one before it; 0: none
 	moved        bool               // in the last reading
+	nameless     []nameless         // of the last reading
+}
+
+// nameless is a row that does not tell whose it is, with its place in the list. The row is at fault, not the reading.
+type nameless struct {
+	error
+	at int
+	x  any
 }
 
 // glimpse is where a row was seen last.
@@ -59,11 +68,21 @@ func (r *reading) rest(l *list) error {
 
 func (l *list) read(look int, now time.Time) error {
 	before, moved, pages := l.began, false, int32(0)
-	l.look, l.before, l.began = look, l.look, now
+	l.look, l.before, l.began, l.nameless = look, l.look, now, nil
+	place := 0
 	err := l.rows(func(page []remote.Row) error {
 		pages++
+		unread := 0
 		for _, x := range page {
+			place++
 			id, err := l.take(x.Record)
+			if odd := (nameless{}); errors.As(err, &odd) {
+				if unread++; unread == len(page) && unread > 1 {
+					return err // it is not the rows
+				}
+				l.nameless = append(l.nameless, nameless{odd.error, place, x.Record})
+				continue
+			}
 			if err != nil {
 				return err
 			}

@@ -163,7 +163,7 @@ type reading struct {
 type thereKey struct{ recordType, id string }
 
 func (r *reading) read() error {
-	for _, part := range []func() error{r.ledger, r.tracker, r.erp, r.first, r.second} {
+	for _, part := range []func() error{r.ledger, r.tracker, r.erp, r.first, r.second, r.tellNameless} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -373,8 +373,8 @@ func (r *reading) marked(end *engine.End, kind *connector.Kind, id, marker strin
 		return nil, err
 	}
 	for _, x := range answer.Items() {
-		if found, err := kind.IDOf(x, end.Conn.Settings); err != nil || found == id {
-			return x, err
+		if found, err := idOf(end, kind, x); err == nil && found == id { // one that does not say whose it is, is not found
+			return x, nil
 		}
 	}
 	return nil, nil

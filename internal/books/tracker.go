@@ -98,7 +98,7 @@ func (r *reading) entryAlone(kind *connector.Kind, c *Case) error {
 // entry takes a row of a list in.
 func (r *reading) entry(x any) (string, error) {
 	kind := r.sourceKind()
-	vendor, err := kind.IDOf(x, r.source.Conn.Settings)
+	vendor, err := idOf(r.source, kind, x)
 	if err == nil && len(kind.With) > 0 {
 		err = r.complete(r.source, kind, vendor, x)
 	}
@@ -117,7 +117,8 @@ func (r *reading) keep(kind *connector.Kind, x any, vendor string) error {
 	}
 	version, err := kind.VersionOf(x)
 	if err != nil {
-		return err
+		r.caseOf(id).Broken = err.Error()
+		return nil
 	}
 	c := r.cases[id]
 	if c != nil && c.Entry != nil && (c.Entry.Version > version || c.Entry.Version == version && c.Entry.look == r.looks) {

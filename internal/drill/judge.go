@@ -78,16 +78,14 @@ func effectLine(e oracle.Effect) string {
 	return fmt.Sprintf("%s %s %s %s in %s: %s%s", e.At.Format(stamp), e.Op, e.Entity, e.ID, e.Account, e.Content, lost)
 }
 
-// History is what happened outside, and how all ended, each without its instant: two runs of a seed have
-// the same. Their instants are the same as a rule; where two things meet in one instant, what follows may
-// shift by microseconds.
+// History is what happened outside, and how all ended, each with its instant: two runs of a seed have the same.
 func (r Result) History() []string {
 	var list []string
 	for _, e := range r.Ledgers.Effects {
-		list = append(list, fmt.Sprintf("%s %s in %s: %s", e.Op, e.Entity, e.Account, e.Content))
+		list = append(list, effectLine(e))
 	}
 	for _, o := range r.Ledgers.Outcomes {
-		list = append(list, fmt.Sprintf("%s/%s %s %s", o.Tenant, o.Key, o.State, o.Code))
+		list = append(list, fmt.Sprintf("%s %s/%s %s %s", o.At.Format(stamp), o.Tenant, o.Key, o.State, o.Code))
 	}
 	slices.Sort(list)
 	return list

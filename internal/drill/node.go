@@ -123,7 +123,6 @@ func (n *node) newID(prefix string) string {
 func (n *node) passes(at string, after bool) {
 	if n.world.strikes(n, at, after) {
 		n.say("node %d dies at %s", n.at, at)
-		n.dead.Store(true)
 		n.stop()
 		runtime.Goexit()
 	}
@@ -266,7 +265,7 @@ func (j journal) claim(ctx context.Context, epoch int64, most int, turn *store.T
 }
 
 func (j journal) ClaimSuspect(ctx context.Context, epoch int64, runID func() hub.RunID) ([]store.Claim, error) {
-	j.n.pause("suspect")
+	j.n.pause(fmt.Sprintf("suspect %d", j.n.at))
 	return j.n.journl.ClaimSuspect(ctx, epoch, runID)
 }
 
@@ -304,6 +303,20 @@ type ticker struct {
 	node *node
 }
 
+// Tick lets calls tell who asks: two flows that poll one list, and have waited for the same login, ask the same at
+// the same instant.
+func (t *ticker) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	return t.Ticker.Tick(context.WithValue(ctx, asker{}, fmt.Sprint(t.node.at, f.ID)), f, w)
+}
+
+type asker struct{}
+
+// asking is who asks for a call, where that is known.
+func asking(ctx context.Context) string {
+	name, _ := ctx.Value(asker{}).(string)
+	return name
+}
+
 // RoundTrip is the way out: the request takes its time to the far side, happens there whether or not
 // anybody still waits for it, and the answer takes its time back.
 func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -315,6 +328,8 @@ func (n *node) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	label := r.Method + r.URL.String() + string(body)
+	// What else goes on in the process at this instant, such as the engine's next claim, is not to meet the call, or its death by it.
+	time.Sleep(n.chance.of("call "+asking(r.Context())+label).span(10*time.Microsecond, 2*time.Millisecond))
 	if n.asleep() > 0 { // a timer has woken it, which does not happen to a process that is stopped: it has not come to this yet
 		n.gate(label)
 		return nil, &hub.Error{Kind: hub.Unavailable, Code: "egress.unreachable", Message: "it slept before it could send"}

@@ -117,7 +117,7 @@ func (w *world) apply(ctx context.Context) error {
 			name, poll := hub.DeploymentID(fmt.Sprint("deals-", f)), ""
 			if t.polls() {
 				poll = `,"poll":"` + pollGap.String() + `"`
-				setup.Polls = append(setup.Polls, hub.Work{Tenant: id, Deployment: name, Key: ingest.PollKey, Due: now.Add(w.chance.of("poll "+t.Name).span(0, pollGap))})
+				setup.Polls = append(setup.Polls, hub.Work{Tenant: id, Deployment: name, Key: ingest.PollKey, Due: now.Add(w.chance.of("poll "+t.Name+string(name)).span(0, pollGap))})
 			}
 			setup.Deployments = append(setup.Deployments, store.Deployment{Tenant: id, ID: name, Revision: 1, State: "active", Created: now,
 				Spec: `{"template":"won-deal","version":1,"roles":{"crm":"crm","erp":"erp","time":"time"}` + poll + `}`})
@@ -153,10 +153,12 @@ func (w *world) strikes(n *node, at string, after bool) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	n.live() // it may have died at this instant
 	point := fmt.Sprint(n.at, at, after)
 	w.passed[point]++
 	for _, k := range w.plan.Kills {
 		if k.Node == n.at && k.At == at && k.After == after && k.N == w.passed[point] {
+			n.dead.Store(true)
 			w.jobs.Go(func() {
 				<-n.ended // not before its last goroutine
 				time.Sleep(k.Down)

@@ -107,15 +107,22 @@ const (
 	trouble  = time.Second            // how long it waits when the store fails
 )
 
-// Run works until the context ends; what is in hand then is finished first.
+// Run works until the context ends; what is in hand then is finished first. Only then is the lease given back: who is
+// ended in the midst of it leaves it to run out.
 func (e *Engine) Run(ctx context.Context) error {
-	defer e.leave(context.WithoutCancel(ctx)) // also where it ends half way into joining
-	if err := e.Join(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // ended before it began
-		}
-		return err
+	err := e.Join(ctx)
+	switch {
+	case ctx.Err() != nil:
+		err = nil // ended before it began
+	case err == nil:
+		e.work(ctx)
 	}
+	e.leave(context.WithoutCancel(ctx)) // also where it ends half way into joining
+	return err
+}
+
+// work goes on until the context ends, and what is in hand then.
+func (e *Engine) work(ctx context.Context) {
 	defer e.carries.Wait()
 	defer e.lend(false)
 	recovered := e.Now()
@@ -134,7 +141,6 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.pause(ctx, idle)
 		}
 	}
-	return nil
 }
 
 // beginAll carries rows of one claim, for each of which a hand is held. How their records are known is asked for

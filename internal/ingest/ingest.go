@@ -143,11 +143,21 @@ func (in *Ingest) unreadable(tenant hub.TenantID, id hub.ConnectionID, a connect
 		return store.Arrival{}, err
 	}
 	e := hub.Event{ID: hub.EventIDFor(tenant, id, a.Kind.Name, hub.Unreadable, hash), Tenant: tenant, Source: hub.Unreadable, Received: in.now(),
-		Key: hub.RecordKey{Connection: id, Kind: a.Kind.Name, ID: hub.Unreadable + "-" + hash}}
+		Key: keyOfUnread(id, a.Kind.Name, hash)}
 	if e.Payload, err = exact.AppendJSON(nil, map[string]any{"says": a.Err.Error(), "event": a.Payload}); err != nil {
 		return store.Arrival{}, err
 	}
 	return in.wanted(e, a.Kind, flows, lane), nil
+}
+
+// UnreadKey is the key under which a row that tells no record is kept.
+func UnreadKey(id hub.ConnectionID, kind string, x any) (hub.RecordKey, error) {
+	hash, err := contentOf(x)
+	return keyOfUnread(id, kind, hash), err
+}
+
+func keyOfUnread(id hub.ConnectionID, kind, hash string) hub.RecordKey {
+	return hub.RecordKey{Connection: id, Kind: kind, ID: hub.Unreadable + "-" + hash}
 }
 
 // flows are the tenant's active flows, newest revisions.

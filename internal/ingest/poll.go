@@ -83,7 +83,7 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 		return store.Step{}, err
 	}
 	if kind.Deleted != nil && f.Template.Post != nil {
-		at, err := in.remote.List(ctx, end.Conn, kind.Deleted, since, nil, func(page []any) error { return in.deleted(ctx, f, end, kind, page) })
+		at, err := in.remote.Rows(ctx, end.Conn, kind.Deleted, since, nil, func(page []remote.Row) error { return in.deleted(ctx, f, end, kind, page) })
 		if err != nil {
 			return store.Step{}, err
 		}

@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -134,13 +136,23 @@ func (in *Ingest) still(ctx context.Context, end *engine.End, kind *connector.Ki
 	return answer.Result != nil, nil
 }
 
-// deleted tells the flow of records that the vendor says were deleted, as far as they are known.
-func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, page []any) error {
+// deleted tells the flow of records that the vendor says were deleted, as far as they are known. Of a row that does
+// not tell which one is gone a person is told; it takes nothing from the others.
+func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, page []remote.Row) error {
 	var list []store.Arrival
+	unread := 0
 	for _, x := range page {
-		id, err := kind.GoneOf(x, end.Conn.Settings)
+		id, err := goneOf(end, kind, x)
 		if err != nil {
-			return err
+			if unread++; unread == len(page) && unread > 1 {
+				return err // it is not the rows
+			}
+			a, err := in.arrival(f.Tenant, end.Conn.ID, connector.Arrived{Kind: kind, Payload: x.Record, Err: err}, []*engine.Flow{f}, "poll", hub.Normal)
+			if err != nil {
+				return err
+			}
+			list = append(list, a)
+			continue
 		}
 		link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
 		if err != nil {
@@ -152,6 +164,15 @@ func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, 
 	}
 	_, err := in.put(ctx, list)
 	return err
+}
+
+// goneOf is the id of the record that a row says is gone. It has to name one.
+func goneOf(end *engine.End, kind *connector.Kind, x remote.Row) (string, error) {
+	id, err := kind.GoneOf(x.Record, end.Conn.Settings)
+	if err = cmp.Or(x.Err, err); err == nil && id == "" {
+		err = errors.New("it does not say which record was deleted")
+	}
+	return id, err
 }
 
 // gone is the event that a record is there no longer. It is one event, however often it is seen to be

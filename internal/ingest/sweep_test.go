@@ -13,6 +13,7 @@ import (
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/store"
+	"throughline/internal/workflow"
 )
 
 // posted is a record that stands in the books, as if an earlier run had brought it there.
@@ -209,5 +210,31 @@ func TestAWebhookThatTellsNoRecordHastensTheNextLook(t *testing.T) {
 	list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: ingest.PollKey})
 	if err != nil || len(list) != 1 || list[0].Due.After(begin.AddDate(0, 1, 0)) {
 		t.Errorf("the poll is due %+v, %v; want now", list, err)
+	}
+}
+
+// TestAPollGoesOnAtADeletionWithoutAnID: that row is told of once, the others are withdrawn. Where a whole page tells
+// none, it is the connector, and the poll comes round again.
+func TestAPollGoesOnAtADeletionWithoutAnID(t *testing.T) {
+	for name, odd := range map[string]string{"one that says none": "?", "one that is no record": "!", "one whose id is empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouseOf(t, saying("    sweep:\n", "    deleted: {get: /entries}\n    sweep:\n"))
+			h.flow.Template.Post = &workflow.Plan{} // deletions are asked for where something stands in the books
+			h.far.people = nil
+			for _, id := range []string{"first", "stays", "last"} {
+				h.posted(id, "2026-11-10", store.Posted)
+			}
+			h.far.there = []string{"first", odd, "never heard of", "last"}
+			for range 2 {
+				h.turn(ingest.PollKey)
+				if got := h.told(); len(got) != 3 || got[0] != "first" || got[1] != "last" || !strings.HasPrefix(got[2], hub.Unreadable+"-") {
+					t.Errorf("told of %q, want of the two that are gone and of the row that cannot be read", got)
+				}
+			}
+			h.far.there = []string{odd + " ", odd}
+			if _, err := h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey}); err == nil && odd != "" {
+				t.Error("a page without ids was taken for deletions")
+			}
+		})
 	}
 }
