@@ -380,15 +380,7 @@ func TestTwentyPlantedDrifts(t *testing.T) {
 	}
 
 	after := m.balance(false)
-	for _, f := range after.Findings {
-		if want[f.Entry] != f.What {
-			t.Errorf("found, but not planted: %+v", f)
-		}
-		delete(want, f.Entry)
-	}
-	for key, what := range want {
-		t.Errorf("not found: %s (%s)", key, what)
-	}
+	onlyPlanted(t, after, want)
 	if n := after.Unexplained(); n != 20 {
 		t.Errorf("%d are unexplained", n)
 	}
@@ -458,6 +450,20 @@ func (m *month) told(s *books.Statement) {
 	}
 	if p := out.Projects[len(out.Projects)-1]; p.Number != erpNumber && p.Number != "PR000091" {
 		m.Errorf("a project is called %q, %q", p.Number, p.Name)
+	}
+}
+
+// onlyPlanted holds the findings of a statement against the drifts that were planted, by entry: all of them, and nothing else.
+func onlyPlanted(t testing.TB, s *books.Statement, want map[string]string) {
+	t.Helper()
+	for _, f := range s.Findings {
+		if want[f.Entry] != f.What {
+			t.Errorf("found, but not planted: %+v", f)
+		}
+		delete(want, f.Entry)
+	}
+	for key, what := range want {
+		t.Errorf("not found: %s (%s)", key, what)
 	}
 }
 
