@@ -110,7 +110,7 @@ const (
 // Run works until the context ends; what is in hand then is finished first. Only then is the lease given back: who is
 // ended in the midst of it leaves it to run out.
 func (e *Engine) Run(ctx context.Context) error {
-	err := e.Join(ctx)
+	err := e.enter(ctx)
 	switch {
 	case ctx.Err() != nil:
 		err = nil // ended before it began
@@ -119,6 +119,19 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.leave(context.WithoutCancel(ctx)) // also where it ends half way into joining
 	return err
+}
+
+// enter joins. A store that was not heard is no reason to end: a lease that it may have given all the same runs out,
+// with nothing in hand. What a person has to mend is one.
+func (e *Engine) enter(ctx context.Context) error {
+	for {
+		err := e.Join(ctx)
+		if err == nil || ctx.Err() != nil || hub.AsError(err) != nil {
+			return err
+		}
+		e.Log.Error("the node cannot join; trying again", "error", err)
+		e.pause(ctx, trouble)
+	}
 }
 
 // work goes on until the context ends, and what is in hand then.

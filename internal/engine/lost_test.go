@@ -3,11 +3,14 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -254,4 +257,40 @@ func TestHeldNothingIsClaimed(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.once()
+}
+
+// TestANodeThatIsNotHeardTriesAgain: the store does not answer while the node takes its lease, as where a COMMIT's
+// answer is lost. It goes on trying, without another process to start it.
+func TestANodeThatIsNotHeardTriesAgain(t *testing.T) {
+	h := newHouse(t)
+	var tried atomic.Int32
+	h.engine.Sync = func(context.Context) error {
+		if tried.Add(1) <= 2 {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	h.win()
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- h.engine.Run(ctx) }()
+	for end := time.Now().Add(10 * time.Second); len(h.runs()) == 0 && time.Now().Before(end); {
+		h.engine.Wake() // it need not wait for long
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	if err := <-ran; err != nil || tried.Load() != 3 {
+		t.Fatalf("ended with %v after %d trials, want none after 3", err, tried.Load())
+	}
+	h.once()
+}
+
+// TestANodeEndsWhereAPersonHasToMend: trying again would not help.
+func TestANodeEndsWhereAPersonHasToMend(t *testing.T) {
+	h := newHouse(t)
+	mend := &hub.Error{Kind: hub.Invalid, Code: "ledger.mark", Message: "It cannot be read."}
+	h.engine.Sync = func(context.Context) error { return mend }
+	if err := h.engine.Run(t.Context()); !errors.Is(err, mend) {
+		t.Fatalf("ended with %v, want %v", err, mend)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"throughline/internal/hub"
 )
 
 // mark is how far a ledger has counted.
@@ -42,9 +44,10 @@ func (f *markFile) read() (m mark, err error) {
 		err = json.Unmarshal(data, &m)
 	}
 	if err != nil {
-		err = fmt.Errorf("read how far the ledger has counted: %w", err)
+		return mark{}, &hub.Error{Kind: hub.Invalid, Code: "ledger.mark", Message: "How far the ledger has counted cannot be read: " + f.path + ".",
+			Hint: "Where the file is damaged, hold the ledger (throughline hold), then remove the file.", Err: err}
 	}
-	return m, err
+	return m, nil
 }
 
 // keep writes the mark; the file is whole at any moment. It follows the commit: what it says is never
