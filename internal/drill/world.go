@@ -350,7 +350,7 @@ func (w *world) unfinished(ctx context.Context) (open, waiting []string, err err
 			if x.Key == ingest.PollKey {
 				busy = !w.heard(t, x.Deployment) && x.State != hub.Stopped // which a person has to look at first
 			}
-			if x.State == hub.Waiting && !w.personal(t, x.Key) {
+			if x.State == hub.Waiting && !personal(t) {
 				waiting = append(waiting, fmt.Sprintf("%s %s %s (%s)", t.Name, x.Deployment, x.Key, x.Reason))
 			}
 			if busy {
@@ -362,10 +362,8 @@ func (w *world) unfinished(ctx context.Context) (open, waiting []string, err err
 }
 
 // personal reports whether a person has to look before all of a record's work can end: nothing tells what
-// became of a write of class X, and of two flows one may wait for what the other parked.
-func (w *world) personal(t Tenant, key string) bool {
-	return t.ERP == "X" || t.Time == "X" || t.Flows > 1 && w.poisoned(t, key)
-}
+// became of a write of class X.
+func personal(t Tenant) bool { return t.ERP == "X" || t.Time == "X" }
 
 // retry is the person who tries again what was parked, unless the record itself is wrong or nobody
 // knows what became of a write that nothing protects.

@@ -109,6 +109,9 @@ func (f *followUp) once(earlier *store.Write) error {
 		return nil
 	}
 	if earlier != nil && earlier.State != "refused" {
+		if err := f.takeOver(earlier); err != nil {
+			return err
+		}
 		return f.resume(earlier)
 	}
 	wanted, err := f.wanted()
@@ -126,7 +129,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return &pause{on: store.WaitsOnWrite(f.end.Conn.ID, f.res.record.ID), reason: "Waits: another flow is writing this record."}
+		return r.beside(f.write, "Waits: another flow is writing this record.")
 	}
 	return f.send()
 }

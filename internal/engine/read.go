@@ -33,7 +33,7 @@ func (r *run) triggering(end *End) (*result, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.work.Version = max(r.work.Version, v)
+			r.version, r.work.Version = v, max(r.work.Version, v)
 		}
 		return r.read(end, record, r.event.Key, x)
 	}

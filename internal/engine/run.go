@@ -27,9 +27,10 @@ type run struct {
 	flow    *Flow
 	event   *hub.Event
 	started time.Time
-	resumed bool // an earlier attempt of this run may have read something: set aside, given back, or died with its process
-	wanted  bool // by the template's trigger
-	asked   bool // when the row was claimed, how the event's record is known: found, or not at all
+	resumed bool  // an earlier attempt of this run may have read something: set aside, given back, or died with its process
+	wanted  bool  // by the template's trigger
+	version int64 // of the record, as this run goes by it; the row may know of a newer one. 0: it has none
+	asked   bool  // when the row was claimed, how the event's record is known: found, or not at all
 	found   *store.Link
 
 	inputs  map[string]any     // vendor's records read by this run, by key
@@ -71,7 +72,7 @@ var (
 	errUnlinked   = errors.New("no record of ours is known by this id")
 )
 
-// pause ends a run for now: it goes on at a time, or when something comes.
+// pause ends a run for now: it goes on at a time, when something comes, or at whichever is first.
 type pause struct {
 	until  time.Time
 	on     string
@@ -234,7 +235,7 @@ func (r *run) setAside(p pause) error {
 	w.Reason, w.WaitsOn, w.Due = p.reason, p.on, p.until
 	w.Seconds, w.Amount = r.risk()
 	switch now := r.e.Now(); {
-	case p.on != "":
+	case p.on != "" && p.until.IsZero():
 		w.State, w.Due = hub.Waiting, now
 	case p.until.After(now):
 		w.State = hub.Later

@@ -128,11 +128,28 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 			w.op = nil
 		}
 	}
+	if w.outdated() {
+		w.op = nil
+	}
 	if w.op == nil {
 		return w, nil
 	}
 	w.intent = r.intent(p, w, hash, body)
+	w.intent.Version = w.version()
 	return w, nil
+}
+
+// version is that of the source's record from which alone this one follows; 0: there is none.
+func (w *write) version() int64 {
+	if !w.res.derived {
+		return 0
+	}
+	return w.run.version
+}
+
+// outdated reports whether another flow has written a newer form: what is newer comes to this flow as well.
+func (w *write) outdated() bool {
+	return w.link != nil && w.version() != 0 && w.link.Version > w.version()
 }
 
 // linkIn is how the record is known in a far side: by this run's own doing, or by the ledger.
@@ -301,7 +318,7 @@ func (w *write) newLink(x any) (store.Link, error) {
 			*f.into = v
 		}
 	}
-	link.Hash, link.Updated = w.intent.Hash, w.run.e.Now()
+	link.Hash, link.Version, link.Updated = w.intent.Hash, w.intent.Version, w.run.e.Now()
 	link.Writes++
 	return link, nil
 }
@@ -347,8 +364,8 @@ func (w *write) settle() error {
 	if open == nil { // it was closed this moment: look again
 		return &pause{until: r.e.Now(), reason: "Another flow has just written this record."}
 	}
-	if open.Deployment != r.work.Deployment || open.Key != r.work.Key {
-		return &pause{on: store.WaitsOnWrite(w.end.Conn.ID, w.res.record.ID), reason: fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)}
+	if err := w.takeOver(open); err != nil {
+		return err
 	}
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
@@ -370,6 +387,32 @@ func (w *write) settle() error {
 		return w.search(open)
 	}
 	return uncertain(open)
+}
+
+// takeOver makes another flow's open write our own, where that flow leaves it; else it is waited for.
+func (w *write) takeOver(open *store.Write) error {
+	r := w.run
+	if open.Deployment == r.work.Deployment && open.Key == r.work.Key {
+		return nil
+	}
+	reason := fmt.Sprintf("Waits: %s is being written by %s (%s).", w.res.record.Type, open.Deployment, open.Key)
+	if open.State == "uncertain" { // a person says what became of it
+		return &pause{on: store.WaitsOnWrite(w.end.Conn.ID, w.res.record.ID), reason: reason}
+	}
+	entry := store.AuditEntry{At: r.e.Now(), Who: r.who(), Action: "write.taken_over", Object: fmt.Sprintf("%s %s in %s, opened by %s (%s)", w.res.record.Type, open.Record, open.Connection, open.Deployment, open.Key)}
+	taken, err := r.tenant.TakeOver(r.ctx, *open, r.work, entry)
+	if err != nil || taken {
+		return err
+	}
+	return r.beside(w, reason)
+}
+
+// beside lets the run wait for another flow's write. How long that takes nobody knows, so that it looks again now and
+// then: the longer it has waited, the more seldom.
+func (r *run) beside(w *write, reason string) error {
+	now := r.e.Now()
+	wait := min(max(now.Sub(r.event.Received), 15*time.Second), time.Hour)
+	return &pause{on: store.WaitsOnWrite(w.end.Conn.ID, w.res.record.ID), until: now.Add(wait), reason: reason}
 }
 
 // supersede repeats what the record's older form was sent with before the newer one follows: the

@@ -46,7 +46,7 @@ func waitCause(d hub.DeploymentID, on string) hub.CauseID {
 }
 
 // awaiting are the rows that wait for a record, not for a flow that is paused or for a write under way.
-const awaiting = ` FROM work WHERE tenant = ? AND state = 'waiting' AND cause <> '' AND waits_on NOT LIKE 'flow:%' `
+const awaiting = ` FROM work WHERE tenant = ? AND state = 'waiting' AND cause <> '' AND waits_on <> '' AND waits_on NOT LIKE 'flow:%' `
 
 // Causes lists what holds up a tenant's records, the largest first.
 func (t *Tenant) Causes(ctx context.Context, d hub.DeploymentID, limit int) ([]Cause, error) {

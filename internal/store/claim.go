@@ -81,7 +81,7 @@ func (s *Store) wake(ctx context.Context, t tx, turn *Turn) error {
 	if d := now.Sub(turn.woken); d >= 0 && d < wakeEvery {
 		return nil
 	}
-	q := `UPDATE work SET state = 'ready', reason = '' WHERE (tenant, deployment, record_key) IN (
+	q := `UPDATE work SET state = 'ready', reason = '', waits_on = '' WHERE (tenant, deployment, record_key) IN (
 			SELECT tenant, deployment, record_key FROM work WHERE state = 'later' AND due_at <= ? ORDER BY due_at LIMIT 1000` + s.db.dialect().skipLocked + `)
 			AND state = 'later'`
 	n, err := t.exec(ctx, q, micros(now))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,7 +14,7 @@ import (
 
 // record applies all steps and arrivals of a commit, each kind of row at once. Busy names for each
 // step the intents that could not be opened because another write on the same record is under way,
-// or because the record has come to be meanwhile: they must not be sent.
+// because the record has come to be meanwhile, or because a newer form of it was written: they must not be sent.
 func (s *Store) record(ctx context.Context, t tx, batch []*entry, g *giving) error {
 	under := epochs(batch)
 	if err := s.fence(ctx, t, under...); err != nil {
@@ -113,15 +114,16 @@ func putRecords(ctx context.Context, t tx, steps []*Step) error {
 }
 
 const insertLink = `
-	INSERT INTO xref (tenant, record, connection, kind, external_id, number, link, hash, writes, updated_at)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	INSERT INTO xref (tenant, record, connection, kind, external_id, number, link, hash, writes, version, updated_at)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT `
 
 const upsertLink = insertLink + `(tenant, record, connection) DO UPDATE SET kind = excluded.kind, external_id = excluded.external_id,
-		number = excluded.number, link = excluded.link, hash = excluded.hash, writes = excluded.writes, updated_at = excluded.updated_at`
+		number = excluded.number, link = excluded.link, hash = excluded.hash, writes = excluded.writes,
+		version = CASE WHEN excluded.version = 0 THEN xref.version ELSE excluded.version END, updated_at = excluded.updated_at`
 
 func linkArgs(tenant hub.TenantID, l Link) []any {
-	return []any{tenant, l.Record, l.Connection, l.Kind, l.ExternalID, l.Number, l.URL, l.Hash, l.Writes, micros(l.Updated)}
+	return []any{tenant, l.Record, l.Connection, l.Kind, l.ExternalID, l.Number, l.URL, l.Hash, l.Writes, l.Version, micros(l.Updated)}
 }
 
 // putLinks keeps what was found. A link that somebody else made first stays: the loser reads the
@@ -173,15 +175,15 @@ func taken(err error) bool {
 
 // openWrites records intents. A refused write is taken up again under its key, by whoever comes next; any
 // other that is there already means that the record is busy, or that what became of it must be found out
-// first. A line that would push a sum past its limit is busy too.
+// first. So does a newer form of it that another flow has written. A line that would push a sum past its limit is busy too.
 func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error {
 	const q = `
-		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, started_at)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', CAST(? AS BIGINT)
+		INSERT INTO write (tenant, op_key, run, deployment, record_key, step, record, connection, operation, class, version, hash, body, state, started_at)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS BIGINT), ?, ?, 'open', CAST(? AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain'))
-			AND NOT EXISTS (SELECT 1 FROM xref WHERE ? = 'create' AND tenant = ? AND record = ? AND connection = ?)
+			AND NOT EXISTS (SELECT 1 FROM xref WHERE (? = 'create' OR version > ?) AND tenant = ? AND record = ? AND connection = ?)
 		ON CONFLICT (tenant, record, connection, op_key) DO UPDATE SET state = 'open', run = excluded.run, deployment = excluded.deployment,
-			record_key = excluded.record_key, step = excluded.step, hash = excluded.hash, body = excluded.body, started_at = excluded.started_at, message = ''
+			record_key = excluded.record_key, step = excluded.step, version = excluded.version, hash = excluded.hash, body = excluded.body, started_at = excluded.started_at, message = ''
 			WHERE write.state = 'refused'`
 	var args [][]any
 	var of []*entry
@@ -201,8 +203,8 @@ func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error 
 			if w.Creates {
 				what = "create"
 			}
-			args = append(args, []any{e.step.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Hash, string(w.Body), micros(w.Started),
-				e.step.Tenant, w.Record, w.Connection, what, e.step.Tenant, w.Record, w.Connection})
+			args = append(args, []any{e.step.Tenant, w.OpKey, w.Run, w.Deployment, w.Key, w.Step, w.Record, w.Connection, w.Operation, w.Class, w.Version, w.Hash, string(w.Body), micros(w.Started),
+				e.step.Tenant, w.Record, w.Connection, what, newest(w.Version), e.step.Tenant, w.Record, w.Connection})
 			of, opened = append(of, e), append(opened, w)
 		}
 	}
@@ -224,6 +226,14 @@ func openWrites(ctx context.Context, t tx, batch []*entry, sums *tallies) error 
 		}
 	}
 	return t.put(ctx, upsertPosting, lines, nil)
+}
+
+// newest is the version that may stand there at most.
+func newest(v int64) int64 {
+	if v == 0 {
+		return math.MaxInt64
+	}
+	return v
 }
 
 func putCursors(ctx context.Context, t tx, steps []*Step) error {

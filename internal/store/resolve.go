@@ -294,8 +294,8 @@ func (t *Tenant) PutLink(ctx context.Context, l Link, entry AuditEntry) error {
 // ReleaseWaits lets up to n rows go on that wait for a thing in other flows than one, and says how many.
 func (t *Tenant) ReleaseWaits(ctx context.Context, on string, except hub.DeploymentID, n int) (released int64, err error) {
 	const q = `
-		UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND state = 'waiting' AND waits_on = ?
-		AND (deployment, record_key) IN (SELECT deployment, record_key FROM work WHERE tenant = ? AND state = 'waiting' AND waits_on = ? AND deployment <> ? ORDER BY deployment, record_key LIMIT ?)`
+		UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND state = 'waiting' AND waits_on = ? AND waits_on <> ''
+		AND (deployment, record_key) IN (SELECT deployment, record_key FROM work WHERE tenant = ? AND state = 'waiting' AND waits_on = ? AND waits_on <> '' AND deployment <> ? ORDER BY deployment, record_key LIMIT ?)`
 	err = t.db.change(ctx, func(x tx) error {
 		if err := t.db.dialect().turn(ctx, x, onRecords, t.id, false); err != nil {
 			return err

@@ -51,13 +51,16 @@ type Link struct {
 	URL        string
 	Hash       string // of what was last written; empty: never written by us
 	Writes     int64  // how many writes were completed
+	Version    int64  // of the source's record, of what was last written (see Write); 0: not known
 	Updated    time.Time
 }
 
 // Write is an intent: a write that is about to be sent. One that Creates is recorded only while the
-// record is not known over there: the ledger is asked in the very moment that the intent is kept.
+// record is not known over there, one with a Version only while nothing newer stands there: the ledger is asked in
+// the very moment that the intent is kept.
 type Write struct {
 	Creates    bool
+	Version    int64 // of the source's record from which alone the content follows; 0: it does not, or has none
 	OpKey      string
 	Run        hub.RunID
 	Deployment hub.DeploymentID

@@ -50,11 +50,11 @@ func (t *Tenant) Inputs(ctx context.Context, run hub.RunID) ([]Input, error) {
 	return all(r, err, func(r rows, in *Input) error { return r.Scan(&in.Run, &in.Key, &in.Payload) })
 }
 
-const linkColumns = `record, connection, kind, external_id, number, link, hash, writes, updated_at`
+const linkColumns = `record, connection, kind, external_id, number, link, hash, writes, version, updated_at`
 
 func scanLink(r rows, l *Link) error {
 	var at int64
-	err := r.Scan(&l.Record, &l.Connection, &l.Kind, &l.ExternalID, &l.Number, &l.URL, &l.Hash, &l.Writes, &at)
+	err := r.Scan(&l.Record, &l.Connection, &l.Kind, &l.ExternalID, &l.Number, &l.URL, &l.Hash, &l.Writes, &l.Version, &at)
 	l.Updated = instant(at)
 	return err
 }
@@ -83,12 +83,12 @@ func (t *Tenant) OpenWrite(ctx context.Context, record hub.RecordID, in hub.Conn
 	return one(all(r, err, scanWrite))
 }
 
-const writeColumns = `op_key, run, deployment, record_key, step, record, connection, operation, class, hash, body, state, external_id, message, started_at, ended_at`
+const writeColumns = `op_key, run, deployment, record_key, step, record, connection, operation, class, version, hash, body, state, external_id, message, started_at, ended_at`
 
 func scanWrite(r rows, w *Write) error {
 	var from, to int64
 	var body string
-	err := r.Scan(&w.OpKey, &w.Run, &w.Deployment, &w.Key, &w.Step, &w.Record, &w.Connection, &w.Operation, &w.Class, &w.Hash, &body, &w.State, &w.ExternalID, &w.Message, &from, &to)
+	err := r.Scan(&w.OpKey, &w.Run, &w.Deployment, &w.Key, &w.Step, &w.Record, &w.Connection, &w.Operation, &w.Class, &w.Version, &w.Hash, &body, &w.State, &w.ExternalID, &w.Message, &from, &to)
 	w.Body, w.Started, w.Ended = []byte(body), instant(from), instant(to)
 	return err
 }

@@ -81,7 +81,7 @@ func (s *Store) setAside(ctx context.Context, t tx, steps []*Step) error {
 	}
 	const came = `
 		UPDATE work SET state = 'ready', reason = '', waits_on = ''
-		WHERE tenant = ? AND deployment = ? AND record_key = ? AND waits_on = ? AND state = 'waiting'
+		WHERE tenant = ? AND deployment = ? AND record_key = ? AND waits_on = ? AND state IN ('waiting', 'later')
 			AND (? = 'write' OR EXISTS (SELECT 1 FROM xref WHERE tenant = ? AND record = ? AND connection = ?))
 			AND NOT EXISTS (SELECT 1 FROM write WHERE tenant = ? AND record = ? AND connection = ?
 				AND (state = 'open' OR state = 'uncertain' AND ? = 'write'))`
@@ -98,6 +98,42 @@ func WaitsOnWrite(c hub.ConnectionID, id hub.RecordID) string { return WaitsOn(c
 
 const writeSuffix = "/write"
 
+// TakeOver gives an open write to a row that waits for it, where the row that opened it has come to rest without
+// settling it: its record is not wanted any more, or a person has to look at it first. Who settles it then is
+// decided here, once; false: it is still the other one's. It is a run's door (Unwalled): it looks at the node's lease.
+func (t *Tenant) TakeOver(ctx context.Context, open Write, by hub.Work, entry AuditEntry) (taken bool, err error) {
+	if rests, err := t.rests(ctx, t.db, open, ""); err != nil || !rests {
+		return false, err
+	}
+	err = t.changeMany(ctx, func(x tx) error {
+		taken = false
+		if err := t.fence(ctx, x, by.Epoch); err != nil {
+			return err
+		}
+		rests, err := t.rests(ctx, x, open, t.db.dialect().forShare)
+		if err != nil || !rests {
+			return err
+		}
+		const q = `
+			UPDATE write SET run = ?, deployment = ?, record_key = ?
+			WHERE tenant = ? AND record = ? AND connection = ? AND op_key = ? AND state = 'open' AND run = ?`
+		n, err := x.exec(ctx, q, by.Run, by.Deployment, by.Key, t.id, open.Record, open.Connection, open.OpKey, open.Run)
+		if err != nil || n == 0 {
+			return err
+		}
+		taken = true
+		return t.appendAudit(ctx, x, t.id, []AuditEntry{entry})
+	})
+	return taken, err
+}
+
+// rests reports whether the row that opened a write has nothing more to do by itself.
+func (t *Tenant) rests(ctx context.Context, x tx, open Write, lock string) (bool, error) {
+	r, err := x.query(ctx, `SELECT state FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+lock, t.id, open.Deployment, open.Key)
+	list, err := all(r, err, func(r rows, v *hub.WorkState) error { return r.Scan(v) })
+	return len(list) == 0 || list[0] == hub.Idle || list[0] == hub.Stopped, err
+}
+
 // release makes ready what waits for records whose writes have ended, however they ended, or that were
 // found in a far side: who waited looks again.
 func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
@@ -111,9 +147,9 @@ func (s *Store) release(ctx context.Context, t tx, steps []*Step) error {
 			ended[st.Tenant], now = append(ended[st.Tenant], WaitsOn(l.Connection, l.Record)), l.Updated
 		}
 	}
-	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on IN (?, ?) AND state = 'waiting'`
+	const q = `UPDATE work SET state = 'ready', due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND waits_on IN (?, ?) AND waits_on <> '' AND state IN ('waiting', 'later')`
 	for tenant, things := range ended {
-		r, err := t.query(ctx, `SELECT 1 FROM work WHERE tenant = ? AND state = 'waiting' LIMIT 1`, tenant)
+		r, err := t.query(ctx, `SELECT 1 FROM work WHERE tenant = ? AND waits_on <> '' LIMIT 1`, tenant)
 		waiting, err := all(r, err, func(r rows, v *int64) error { return r.Scan(v) })
 		if err != nil || len(waiting) == 0 {
 			if err != nil {

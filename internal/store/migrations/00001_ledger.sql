@@ -109,7 +109,8 @@ CREATE INDEX work_ready ON work (lane, tenant, deployment, due_at) WHERE state =
 -- Rows that were in hand at two crashes already: claimed alone.
 CREATE INDEX work_suspect ON work (tenant, due_at) WHERE state = 'ready' AND crashes >= 2;
 CREATE INDEX work_later ON work (due_at) WHERE state = 'later';
-CREATE INDEX work_waiting ON work (tenant, waits_on) WHERE state = 'waiting';
+-- Rows that wait for something, some of them no longer than until a time.
+CREATE INDEX work_waiting ON work (tenant, waits_on) WHERE waits_on <> '';
 
 CREATE TABLE run (
   tenant TEXT NOT NULL,
@@ -161,6 +162,7 @@ CREATE TABLE xref (
   link TEXT NOT NULL DEFAULT '',
   hash TEXT NOT NULL DEFAULT '',
   writes BIGINT NOT NULL DEFAULT 0,
+  version BIGINT NOT NULL DEFAULT 0,
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, record, connection)
 )
@@ -181,6 +183,7 @@ CREATE TABLE write (
   connection TEXT NOT NULL,
   operation TEXT NOT NULL,
   class TEXT NOT NULL,
+  version BIGINT NOT NULL DEFAULT 0,
   hash TEXT NOT NULL,
   body TEXT NOT NULL,
   state TEXT NOT NULL,
