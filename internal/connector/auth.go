@@ -163,7 +163,7 @@ func (o *oauthOps) request(vars map[string]any) (Request, error) {
 	if o.spec.Scope != "" {
 		form["scope"] = o.spec.Scope
 	}
-	r := Request{Op: &Op{Name: "token", Method: "POST"}, Method: "POST", URL: at,
+	r := Request{Op: &Op{Name: "token", Method: "POST"}, Host: at, Method: "POST", URL: at,
 		Header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}}
 	if o.spec.Client == "body" {
 		form["client_id"], form["client_secret"] = id, secret

@@ -15,6 +15,7 @@ import (
 // Request is a call ready to be sent.
 type Request struct {
 	Op     *Op
+	Host   string // the address beyond whose host it must not go: the connection's, or for a token what the connector says
 	Method string
 	URL    string
 	Header map[string]string
@@ -120,7 +121,7 @@ func (c *Connector) Request(op *Op, vars map[string]any) (Request, error) {
 			query = merged(query, op.page.query(page))
 		}
 	}
-	r := Request{Op: op, Method: op.Method, URL: withQuery(at, query), Header: map[string]string{"Accept": "application/json"}}
+	r := Request{Op: op, Host: host, Method: op.Method, URL: withQuery(at, query), Header: map[string]string{"Accept": "application/json"}}
 	if err := c.setHeaders(&r, op, vars); err != nil {
 		return Request{}, err
 	}
@@ -141,7 +142,7 @@ func (c *Connector) rpcRequest(op *Op, host string, vars map[string]any) (Reques
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Op: op, Method: "POST", URL: host + at, Header: map[string]string{"Accept": "application/json"}}
+	r := Request{Op: op, Host: host, Method: "POST", URL: host + at, Header: map[string]string{"Accept": "application/json"}}
 	if err := c.setHeaders(&r, op, vars); err != nil {
 		return Request{}, err
 	}

@@ -24,7 +24,7 @@ roles: [crm]
 host: https://acme.example
 secrets: {id: {title: Id, required: true}, secret: {title: Secret, required: true}, refresh: {title: Refresh token, required: true}}
 auth:
-  oauth2: {token: https://acme.example/token, grant: refresh_token, client: body, client_id: =secret.id, client_secret: =secret.secret, refresh_token: =secret.refresh}
+  oauth2: {token: https://login.acme.example/token, grant: refresh_token, client: body, client_id: =secret.id, client_secret: =secret.secret, refresh_token: =secret.refresh}
 records:
   deal: {path: /deals, id: =x.id, as: opportunity, get: {get: "/deals/{id}"}}
 `
@@ -60,10 +60,13 @@ func (v *vendor) now() time.Time {
 
 func (v *vendor) expire() { v.mu.Lock(); defer v.mu.Unlock(); v.access = 0 }
 
-func (v *vendor) Send(_ context.Context, _, address string, header map[string]string, body []byte, _ string) (int, http.Header, []byte, error) {
+func (v *vendor) Send(_ context.Context, _, address string, header map[string]string, body []byte, host string) (int, http.Header, []byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if address != "https://acme.example/token" {
+	if u, err := url.Parse(address); err != nil || u.Host != host { // as egress would have it
+		return 0, nil, nil, &hub.Error{Kind: hub.Blocked, Code: "egress.host", Message: address + " is not within " + host, Err: err}
+	}
+	if address != "https://login.acme.example/token" {
 		v.reads++
 		if v.access == 0 || header["Authorization"] != fmt.Sprintf("Bearer access-%d", v.access) {
 			return 401, http.Header{}, []byte(`{}`), nil

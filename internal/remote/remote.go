@@ -201,7 +201,7 @@ func (conn *Connection) vars(vars Vars) map[string]any {
 }
 
 func (c *Client) exchange(ctx context.Context, conn *Connection, r connector.Request, vars map[string]any) (*connector.Answer, error) {
-	suffix, err := conn.hostSuffix(vars)
+	suffix, err := hostSuffix(r.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -227,11 +227,7 @@ func lost(op *connector.Op, err error) error {
 }
 
 // hostSuffix is the host beyond which credentials never go.
-func (conn *Connection) hostSuffix(vars map[string]any) (string, error) {
-	host, err := conn.Connector.Host(vars)
-	if err != nil {
-		return "", err
-	}
+func hostSuffix(host string) (string, error) {
 	u, err := url.Parse(host)
 	if err != nil {
 		return "", &hub.Error{Kind: hub.Invalid, Code: "connection.host", Message: fmt.Sprintf("%q is no address.", host), Hint: "Correct the connection's settings."}
