@@ -27,9 +27,12 @@ func open(t *testing.T, url string, now func() time.Time) *store.Store {
 	return s
 }
 
+// TestSQLite holds the statements that each case has run against their plans, too.
 func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.Store {
-		return open(t, filepath.Join(t.TempDir(), "ledger.db"), now)
+		s := open(t, filepath.Join(t.TempDir(), "ledger.db"), now)
+		t.Cleanup(func() { store.CheckPlans(t, s) })
+		return s
 	})
 }
 
