@@ -204,6 +204,13 @@ func (w *watch) sent(account, id string) {
 	w.begun[account+"/"+id] = time.Now()
 }
 
+// written is how many deals were written back.
+func (w *watch) written() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.took)
+}
+
 // times are how long the deals took whose ids begin like this.
 func (w *watch) times(prefix string) (list []time.Duration) {
 	w.mu.Lock()

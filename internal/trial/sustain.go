@@ -91,7 +91,7 @@ func MeasureSustained(ctx context.Context, s *Stage, o Sustain) (out SustainFigu
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return out, err
 		}
-		out.Lost = max(0, acked-len(w.times("")))
+		out.Lost = max(0, acked-w.written())
 	}
 	out.Drained, out.PeakRSS = round(time.Since(began).Seconds()), round(memory.stop())
 	out.CPU, out.DBCPU = round(cpuOf(p.Ready.PIDs)-cpu), round(cpuOf(s.Databases())-databases)
