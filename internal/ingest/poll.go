@@ -24,8 +24,14 @@ const (
 	backfillKey = "backfill/" // and from, "/", to: reads a span of business dates again
 )
 
+// Patience is how long a reading waits for one of its calls, in the midst of it: for a limit, or for a far side that
+// fails now and then. To begin anew would ask for all that was read once more; a list that is longer than what a
+// limit lets through in one go would never come to its end.
+const Patience = 2 * time.Minute
+
 // Tick does what is due for a flow, and says when it is due again.
 func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	ctx = remote.Reading(ctx)
 	switch {
 	case w.Key == SweepKey:
 		return in.sweep(ctx, f, w)

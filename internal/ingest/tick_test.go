@@ -18,6 +18,7 @@ import (
 
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/remote"
@@ -135,6 +136,7 @@ type house struct {
 	flow   *engine.Flow
 	clock  *storetest.Clock
 	epoch  int64
+	ends   bool // the process
 }
 
 func newHouse(t *testing.T) *house {
@@ -170,7 +172,8 @@ func newHouseOf(t *testing.T, definitions fs.FS) *house {
 	loader := engine.NewLoader(s, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, clock.Now)
 	h := &house{T: t, far: far, store: s, log: s.Journal(), clock: clock}
 	ids := 0
-	h.ingest = ingest.New(s, h.log, loader, remote.New(far, nil, nil, clock.Now), clock.Now, func(prefix string) string { ids++; return fmt.Sprint(prefix, "_", ids) }, func() {})
+	client := remote.New(far, nil, nil, clock.Now).PatientFor(ingest.Patience, h.wait)
+	h.ingest = ingest.New(s, h.log, loader, client, clock.Now, func(prefix string) string { ids++; return fmt.Sprint(prefix, "_", ids) }, func() {})
 	if h.flow, err = loader.Flow(ctx, "t1", "hours", 0); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +181,15 @@ func newHouseOf(t *testing.T, definitions fs.FS) *house {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// wait lets time pass, unless the process ends.
+func (h *house) wait(_ context.Context, d time.Duration) error {
+	if h.ends {
+		return remote.Ends(d)
+	}
+	h.clock.Add(d)
+	return nil
 }
 
 // tick polls once, and keeps the cursor as the engine would.
@@ -312,4 +324,55 @@ func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
 	if want := (engine.Reach{Since: begin.Add(2 * time.Minute)}).String(); err != nil || v != want {
 		t.Errorf("read again, it stands at %s, %v; want %s", v, err, want)
 	}
+}
+
+// TestAListThatIsLongerThanALimit: what a limit lets through in one go is less than the list. Begun anew each time
+// that it is used up, a poll would never come to its end, and tell nobody.
+func TestAListThatIsLongerThanALimit(t *testing.T) {
+	limited := saying("page:", "limits: [{rate: 2 per minute}]\npage:")
+	for name, key := range map[string]string{"a poll": ingest.PollKey, "a backfill": ingest.BackfillKey(day(t, "2026-11-01"), day(t, "2026-11-30"))} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouseOf(t, limited)
+			err := fmt.Errorf("not yet")
+			for range 3 { // who has to wait for the first answer is set aside
+				if _, err = h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: key}); hub.KindOf(err) != hub.Throttled {
+					break
+				}
+				h.clock.Add(hub.AsError(err).After)
+			}
+			if n := h.entries(); err != nil || n != 12 {
+				t.Errorf("%d entries, %v; want both of each of six sheets", n, err)
+			}
+		})
+	}
+	t.Run("a process that ends waits no more", func(t *testing.T) {
+		h := newHouseOf(t, limited)
+		h.ends = true
+		if err := h.tick(); hub.KindOf(err) != hub.Throttled || hub.AsError(err).After == 0 {
+			t.Errorf("it ended with %v; want to come back for it", err)
+		}
+	})
+	t.Run("a far side that is gone is not waited for", func(t *testing.T) {
+		h := newHouseOf(t, limited)
+		h.far.fails = "/people 1"
+		if err := h.tick(); hub.KindOf(err) != hub.Unavailable || len(h.far.calls) != 1 {
+			t.Errorf("%d calls, then %v; want one", len(h.far.calls), err)
+		}
+	})
+	t.Run("one that answers no more is asked some times, then left alone", func(t *testing.T) {
+		h := newHouse(t)
+		h.far.fails = "/people/ben/sheets 1"
+		if err := h.tick(); hub.KindOf(err) != hub.Unavailable || len(h.far.calls) != 9 {
+			t.Errorf("calls %s, then %v", h.far.calls, err)
+		}
+	})
+}
+
+func day(t *testing.T, text string) exact.Date {
+	t.Helper()
+	d, err := exact.ParseDate(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
