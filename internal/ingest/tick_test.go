@@ -133,6 +133,7 @@ type house struct {
 	store  *store.Store
 	log    *store.Journal
 	ingest *ingest.Ingest
+	loader *engine.Loader
 	flow   *engine.Flow
 	clock  *storetest.Clock
 	epoch  int64
@@ -170,7 +171,7 @@ func newHouseOf(t *testing.T, definitions fs.FS) *house {
 	}
 	far := &sheets{people: []string{"ana", "ben"}, count: map[string]int{"ana": 5, "ben": 1}}
 	loader := engine.NewLoader(s, cat, func(context.Context, hub.TenantID, hub.ConnectionID, []byte) ([]byte, error) { return nil, nil }, clock.Now)
-	h := &house{T: t, far: far, store: s, log: s.Journal(), clock: clock}
+	h := &house{T: t, far: far, store: s, log: s.Journal(), clock: clock, loader: loader}
 	ids := 0
 	client := remote.New(far, nil, nil, clock.Now).PatientFor(ingest.Patience, h.wait)
 	h.ingest = ingest.New(s, h.log, loader, client, clock.Now, func(prefix string) string { ids++; return fmt.Sprint(prefix, "_", ids) }, func() {})
@@ -302,6 +303,38 @@ func TestEachFlowHearsOfWhatItPolls(t *testing.T) {
 	}
 	if n := h.entries(); n != 24 {
 		t.Errorf("%d rows of work, want twelve entries in each of two flows", n)
+	}
+}
+
+// TestWhatAnotherNodeApplied is seen by this one: a flow that was added hears of what arrives here, a new revision is
+// what runs begin with, and a connection that was changed is the one that is called.
+func TestWhatAnotherNodeApplied(t *testing.T) {
+	h := newHouse(t)
+	upload := func(id string, flows int) {
+		t.Helper()
+		if _, _, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n"+id+",2026-11-02\n")); err != nil {
+			t.Fatal(err)
+		}
+		list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: "time/entry/" + id, Limit: 10})
+		if err != nil || len(list) != flows {
+			t.Errorf("%d flows hear of what arrives, %v; want %d", len(list), err, flows)
+		}
+	}
+	upload("1", 1)
+	h.clock.Add(time.Minute)
+	spec := `{"template":"hours","version":1,"roles":{"time":"time"},"poll":"1h"}`
+	err := h.store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR"},
+		Connections: []store.Connection{{Tenant: "t1", ID: "time", Connector: "sheets", Settings: `{"new":"1"}`, State: "active", Updated: h.clock.Now()}},
+		Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 2, State: "active", Spec: spec}, {Tenant: "t1", ID: "more", Revision: 1, State: "active", Spec: spec}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload("2", 2)
+	for revision, want := range map[int64]int64{0: 2, 1: 1} {
+		f, err := h.loader.Flow(t.Context(), "t1", "hours", revision)
+		if err != nil || f.Revision != want || f.Roles["time"].Conn.Settings["new"] != "1" {
+			t.Errorf("asked for revision %d it is %d with %v, %v; want %d with the new settings", revision, f.Revision, f.Roles["time"].Conn.Settings, err, want)
+		}
 	}
 }
 
