@@ -149,6 +149,26 @@ func TestAPageOfRowsWithoutIDs(t *testing.T) {
 	}
 }
 
+// TestAnAnswerWithoutAList is no empty list: nothing is gone, however often it comes.
+func TestAnAnswerWithoutAList(t *testing.T) {
+	for _, says := range []string{`{"message":"down for maintenance"}`, `{"rows":null}`, `null`} {
+		h := newHouseOf(t, saying("get: /entries\n", "get: /entries\n      result: =body.rows\n"))
+		h.posted("there", "2026-11-10", store.Posted)
+		h.far.says = says
+		if _, err := h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.SweepKey}); hub.KindOf(err) != hub.Unavailable {
+			t.Errorf("%s is taken for a list: %v", says, err)
+		}
+		if got := h.told(); len(got) != 0 {
+			t.Errorf("%s: told that %q are gone", says, got)
+		}
+		h.far.says = `{"rows":[]}`
+		h.turn(ingest.SweepKey)
+		if got := h.told(); !slices.Equal(got, []string{"there"}) {
+			t.Errorf("after an empty list told of %q", got)
+		}
+	}
+}
+
 // TestRowsThatCannotBeReadAmongOthers: where all that is left of a page, when what is known and what lies outside of
 // the span is put aside, cannot be read, it is still those rows, and not the page.
 func TestRowsThatCannotBeReadAmongOthers(t *testing.T) {
