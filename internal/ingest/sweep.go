@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/engine"
@@ -136,7 +137,7 @@ func (in *Ingest) still(ctx context.Context, end *engine.End, kind *connector.Ki
 	return answer.Result != nil, nil
 }
 
-// deleted tells the flow of records that the vendor says were deleted, as far as they are known. Of a row that does
+// deleted tells the flow of records that the vendor says were deleted, as far as they are known or wait to be. Of a row that does
 // not tell which one is gone a person is told; it takes nothing from the others.
 func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, page []remote.Row) error {
 	var list []store.Arrival
@@ -154,16 +155,24 @@ func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, 
 			list = append(list, a)
 			continue
 		}
-		link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
-		if err != nil {
+		if known, err := in.heardOf(ctx, f, hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id}); err != nil {
 			return err
-		}
-		if link != nil {
-			list = append(list, in.gone(f, end, kind, id, "deleted"))
+		} else if known {
+			list = append(list, in.gone(f, end, kind, id, "deleted/"+x.Changed.UTC().Format(time.RFC3339Nano)))
 		}
 	}
 	_, err := in.put(ctx, list)
 	return err
+}
+
+// heardOf reports whether a record is known, or an event about it has come to the flow: its run may still be to begin.
+func (in *Ingest) heardOf(ctx context.Context, f *engine.Flow, key hub.RecordKey) (bool, error) {
+	t := in.store.Tenant(f.Tenant)
+	if link, err := t.LinkOf(ctx, key.Connection, key.Kind, key.ID); err != nil || link != nil {
+		return true, err
+	}
+	rows, err := t.Work(ctx, store.Filter{Deployment: f.ID, Key: key.String(), Limit: 1})
+	return len(rows) > 0, err
 }
 
 // goneOf is the id of the record that a row says is gone. It has to name one.
@@ -176,7 +185,7 @@ func goneOf(end *engine.End, kind *connector.Kind, x remote.Row) (string, error)
 }
 
 // gone is the event that a record is there no longer. It is one event, however often it is seen to be
-// gone; what was posted since makes it another.
+// gone; what was posted since, or that it was deleted again, makes it another.
 func (in *Ingest) gone(f *engine.Flow, end *engine.End, kind *connector.Kind, id, since string) store.Arrival {
 	e := hub.Event{ID: hub.EventIDFor(f.Tenant, end.Conn.ID, kind.Name, id, "gone/"+string(f.ID)+"/"+since), Tenant: f.Tenant, Key: hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id},
 		Source: "poll", Gone: true, Received: in.now()}

@@ -258,3 +258,42 @@ func TestAPollGoesOnAtADeletionWithoutAnID(t *testing.T) {
 		})
 	}
 }
+
+// TestADeletionOfWhatWaits: a record of which the ledger knows no more than that it came is withdrawn all the same, or
+// its run would still write it. One that is deleted again, after it was restored, is withdrawn again.
+func TestADeletionOfWhatWaits(t *testing.T) {
+	h := newHouseOf(t, saying("    sweep:\n", "    deleted: {get: /entries, changed: =instant(x.at)}\n    sweep:\n"))
+	h.flow.Template.Post = &workflow.Plan{}
+	h.far.people, h.far.count = []string{"ana"}, map[string]int{"ana": 1}
+	event := func() hub.Event {
+		t.Helper()
+		h.turn(ingest.PollKey)
+		list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: "time/entry/ana-1-a", Limit: 1})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%d rows of work, %v", len(list), err)
+		}
+		e, err := h.store.Tenant("t1").Event(t.Context(), list[0].Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *e
+	}
+	if event().Gone {
+		t.Fatal("it is gone before it was deleted")
+	}
+	var last hub.EventID
+	for _, c := range []struct {
+		at    string
+		again bool
+	}{{"2026-11-20T08:30:00Z", false}, {"2026-11-20T08:30:00Z", true}, {"2026-11-20T09:00:00Z", false}} {
+		h.far.there = []string{"never heard of at " + c.at, "ana-1-a at " + c.at}
+		e := event()
+		if !e.Gone || (e.ID == last) != c.again {
+			t.Errorf("deleted at %s: the last event is %s, gone: %v", c.at, e.ID, e.Gone)
+		}
+		last = e.ID
+	}
+	if got := h.told(); len(got) != 2 {
+		t.Errorf("told of %q, want of the two entries that came", got)
+	}
+}

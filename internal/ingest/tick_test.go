@@ -112,7 +112,8 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 			case strings.HasPrefix(id, "!"):
 				rows = append(rows, id)
 			default:
-				rows = append(rows, map[string]any{"id": id})
+				id, at, _ := strings.Cut(id, " at ")
+				rows = append(rows, map[string]any{"id": id, "at": at})
 			}
 		}
 		rows = rows[min(size*(page-1), len(rows)):min(size*page, len(rows))]
