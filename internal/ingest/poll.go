@@ -155,7 +155,9 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 		}
 	}
 	crashpoint.At("page.read")
-	fresh, err = in.put(ctx, list)
+	if fresh, err = in.put(ctx, list); err == nil {
+		err = in.shown(ctx, f, list, fresh)
+	}
 	crashpoint.At("page.stored")
 	return fresh, err
 }

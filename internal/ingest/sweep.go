@@ -74,12 +74,13 @@ func (s sight) lacks(known []store.Known) []store.Known {
 	return slices.DeleteFunc(known, func(k store.Known) bool { return s.ids[k.ExternalID] })
 }
 
-// there reads which records there are between two days. Whole rows that nobody has heard of are taken in; of a row
-// without an id a person is told.
+// there reads which records there are between two days. Whole rows that nobody has heard of, or that were gone, are
+// taken in; of a row without an id a person is told.
 func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (sight, error) {
 	out := sight{ids: map[string]bool{}}
 	_, err := in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
 		var missed []remote.Row
+		var whole []sighted
 		for _, x := range page {
 			id, err := idOf(end, kind, x.Record)
 			if err != nil {
@@ -88,25 +89,47 @@ func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, ki
 				continue
 			}
 			out.ids[id] = true
-			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
-				return err
-			} else if unseen {
-				missed = append(missed, x)
+			if kind.Sweep.Spec.Whole {
+				whole = append(whole, sighted{hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id}, x})
 			}
 		}
-		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
+		unseen, err := in.unseen(ctx, f, whole)
+		if err != nil {
+			return err
+		}
+		missed = append(missed, unseen...)
+		_, err = in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
 		return err
 	})
 	return out, err
 }
 
-// unseen reports whether a whole row is of a record that nobody has heard of yet.
-func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, id string) (bool, error) {
-	if !kind.Sweep.Spec.Whole {
-		return false, nil
+// sighted is a whole row, and whose it is.
+type sighted struct {
+	key hub.RecordKey
+	row remote.Row
+}
+
+// unseen are the rows of records that nobody has heard of yet, or that were gone.
+func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, page []sighted) (rows []remote.Row, err error) {
+	t, keys := in.store.Tenant(f.Tenant), make([]string, len(page))
+	for i, x := range page {
+		keys[i] = x.key.String()
 	}
-	link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
-	return link == nil, err
+	last, err := t.LastEvents(ctx, f.ID, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, x := range page {
+		link, err := t.LinkOf(ctx, x.key.Connection, x.key.Kind, x.key.ID)
+		if err != nil {
+			return nil, err
+		}
+		if e := last[keys[i]]; link == nil || e.Gone && in.now().Sub(e.Received) > settled {
+			rows = append(rows, x.row)
+		}
+	}
+	return rows, nil
 }
 
 // swept are the business dates that are looked through.

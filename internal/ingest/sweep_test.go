@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/exact"
@@ -295,5 +296,70 @@ func TestADeletionOfWhatWaits(t *testing.T) {
 	}
 	if got := h.told(); len(got) != 2 {
 		t.Errorf("told of %q, want of the two entries that came", got)
+	}
+}
+
+// last is what came last of an entry.
+func (h *house) last(id string) hub.Event {
+	h.Helper()
+	key := hub.RecordKey{Connection: "time", Kind: "entry", ID: id}.String()
+	list, err := h.store.Tenant("t1").LastEvents(h.Context(), "hours", []string{key})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return list[key]
+}
+
+// TestWhatIsThereAgain: an entry that was hidden, and so withdrawn, and is shown again as it was, is taken again, once:
+// by the poll, and by a sweep whose rows are whole. A list that still shows it for a moment does not bring it back.
+func TestWhatIsThereAgain(t *testing.T) {
+	for name, look := range map[string]string{"a poll": ingest.PollKey, "a sweep": ingest.SweepKey} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.far.people, h.far.count, h.far.there = []string{"ana"}, map[string]int{"ana": 1}, []string{"ana-1-a"}
+			h.turn(look)
+			h.posted("ana-1-a", "2026-11-01", store.Posted)
+			first := h.last("ana-1-a")
+			h.far.there = nil
+			h.turn(ingest.SweepKey)
+			if e := h.last("ana-1-a"); !e.Gone || first.ID == "" {
+				t.Fatalf("hidden, the last event of it is %+v", e)
+			}
+			h.far.there = []string{"ana-1-a"}
+			h.turn(look)
+			if e := h.last("ana-1-a"); !e.Gone {
+				t.Error("a list that is behind has brought it back")
+			}
+			h.clock.Add(time.Hour)
+			h.turn(look)
+			e := h.last("ana-1-a")
+			if e.Gone || e.ID == first.ID {
+				t.Errorf("shown again, the last event of it is %s, gone: %v", e.ID, e.Gone)
+			}
+			h.turn(look)
+			if again := h.last("ana-1-a"); again.ID != e.ID {
+				t.Error("it is taken again and again")
+			}
+		})
+	}
+}
+
+// TestAChangeBack: where a far side tells no versions, an entry that is changed and changed back was seen before, and
+// is news all the same.
+func TestAChangeBack(t *testing.T) {
+	h := newHouseOf(t, saying("    version: =instant(x.at)\n    list:\n      get: \"/people/{parent.id}/sheets\"\n      per: person\n      order: newest_first\n      changed: =instant(x.at)\n      overlap: 1m\n"+
+		"      each: '=x.lines.map(l, {\"id\": l, \"person\": x.person, \"at\": x.at, \"day\": x.day})'\n", "    list: {get: /entries}\n"))
+	var last hub.EventID
+	for _, c := range []struct {
+		day  string
+		news bool
+	}{{"8 hours", true}, {"7 hours", true}, {"8 hours", true}, {"8 hours", false}, {"7 hours", true}} {
+		h.far.says = `[{"id":"1","day":"` + c.day + `"}]`
+		h.turn(ingest.PollKey)
+		e := h.last("1")
+		if !strings.Contains(string(e.Payload), c.day) || (e.ID != last) != c.news {
+			t.Errorf("changed to %s it is %s, %s", c.day, e.Payload, e.ID)
+		}
+		last = e.ID
 	}
 }
