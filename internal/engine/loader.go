@@ -239,7 +239,7 @@ func (f *Flow) schedule(spec workflow.Spec) (err error) {
 		}
 	}
 	if spec.From != "" {
-		if f.From, err = time.Parse("2006-01-02", spec.From); err != nil {
+		if f.From, err = time.ParseInLocation("2006-01-02", spec.From, f.Zone); err != nil {
 			return &hub.Error{Kind: hub.Invalid, Code: "flow.from", Field: "from", Message: fmt.Sprintf("%q is no day.", spec.From), Hint: "Write it like 2026-12-01."}
 		}
 	}

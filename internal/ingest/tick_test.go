@@ -342,6 +342,30 @@ func TestWhatAnotherNodeApplied(t *testing.T) {
 	}
 }
 
+// TestAFlowBeginsWithTheCustomersDay: what is logged in Auckland on the morning of the first day is of the day before in
+// Greenwich, and in New York the evening before is none of it.
+func TestAFlowBeginsWithTheCustomersDay(t *testing.T) {
+	for zone, begins := range map[string]string{"Pacific/Auckland": "2026-11-19T11:00:00Z", "America/New_York": "2026-11-20T05:00:00Z", "": "2026-11-20T00:00:00Z"} {
+		h := newHouse(t)
+		spec := `{"template":"hours","version":1,"roles":{"time":"time"},"poll":"1m","from":"2026-11-20","zone":"` + zone + `"}`
+		err := h.store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR"},
+			Deployments: []store.Deployment{{Tenant: "t1", ID: "hours", Revision: 2, State: "active", Spec: spec}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.flow, err = h.loader.Flow(t.Context(), "t1", "hours", 2); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.flow.From.UTC().Format(time.RFC3339); got != begins {
+			t.Errorf("in %q it begins at %s, want %s", zone, got, begins)
+		}
+		h.turn(ingest.SweepKey)
+		if from, _, _ := strings.Cut(h.far.span, " "); from != "2026-11-20" {
+			t.Errorf("in %q it sweeps from %s on", zone, from)
+		}
+	}
+}
+
 // TestTheCursorWaitsForWhatChangesMeanwhile: a row that changes while a list is read may come to stand
 // behind a page that was read already. The next poll begins where this one did.
 func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
