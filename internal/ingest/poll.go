@@ -101,7 +101,19 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 		newest = begun // what changed since then may stand behind a page that was read before it did
 	}
 	now, reach := in.now(), reach.Read(newest, moved)
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: next(w, f.Poll, now)}, nil
+	turn := next(w, f.Poll, now)
+	if again, err := in.hastened(ctx, w); err != nil {
+		return store.Step{}, err
+	} else if again {
+		turn.Work.State, turn.Work.Due = hub.Later, now
+	}
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: turn}, nil
+}
+
+// hastened reports whether a webhook has asked for another look since this one began (store.Tenant.DueNow).
+func (in *Ingest) hastened(ctx context.Context, w hub.Work) (bool, error) {
+	rows, err := in.store.Tenant(w.Tenant).Work(ctx, store.Filter{Deployment: w.Deployment, Key: w.Key, Limit: 1})
+	return len(rows) > 0 && rows[0].State == hub.Running && rows[0].Due.After(w.Due), err
 }
 
 // maxReadings bounds how often a poll reads one span; the next one goes on.

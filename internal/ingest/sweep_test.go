@@ -219,18 +219,81 @@ func TestABackfillReadsItsSpanAndRests(t *testing.T) {
 	}
 }
 
+// polls puts the flow's poll into the queue.
+func (h *house) polls(due time.Time) {
+	h.Helper()
+	row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: due}
+	if err := h.store.Apply(h.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: begin}, Polls: []hub.Work{row}}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// hears takes a webhook that tells no record.
+func (h *house) hears() {
+	h.Helper()
+	if n, err := h.ingest.Accept(h.Context(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte("{}")}); err != nil || n != 1 {
+		h.Fatalf("the delivery: %d, %v", n, err)
+	}
+}
+
+// poll is the row of the flow's poll.
+func (h *house) poll() hub.Work {
+	h.Helper()
+	list, err := h.store.Tenant("t1").Work(h.Context(), store.Filter{Key: ingest.PollKey})
+	if err != nil || len(list) != 1 {
+		h.Fatalf("%d polls, %v", len(list), err)
+	}
+	return list[0]
+}
+
 func TestAWebhookThatTellsNoRecordHastensTheNextLook(t *testing.T) {
 	h := newHouse(t)
-	row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: begin.AddDate(1, 0, 0)}
-	if err := h.store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: begin}, Polls: []hub.Work{row}}); err != nil {
+	h.polls(begin.AddDate(1, 0, 0))
+	h.hears()
+	if w := h.poll(); w.Due.After(h.clock.Now()) {
+		t.Errorf("the poll is due %+v; want now", w)
+	}
+}
+
+// TestAWebhookDuringAPoll: what it tells of may stand on a page that was read before. Then the poll comes again at once.
+func TestAWebhookDuringAPoll(t *testing.T) {
+	for _, hastened := range []bool{true, false} {
+		h := newHouse(t)
+		h.polls(h.clock.Now())
+		claims, err := h.log.Claim(t.Context(), h.epoch, 1, &store.Turn{}, func() hub.RunID { return "run_1" })
+		if err != nil || len(claims) != 1 {
+			t.Fatalf("%d claims, %v", len(claims), err)
+		}
+		h.clock.Add(time.Second)
+		h.far.heard = func() {
+			if h.far.heard = nil; hastened {
+				h.hears()
+			}
+		}
+		step, err := h.ingest.Tick(t.Context(), h.flow, claims[0].Work)
+		if err != nil || step.Defer.Work.Due.After(h.clock.Now()) == hastened {
+			t.Errorf("hastened: %v, it is due at %s, %v; now it is %s", hastened, step.Defer.Work.Due, err, h.clock.Now())
+		}
+	}
+}
+
+// TestAWebhookDoesNotHastenAPollThatFails: each try counts, and as many webhooks as there are tries would have it parked
+// in a moment.
+func TestAWebhookDoesNotHastenAPollThatFails(t *testing.T) {
+	h := newHouse(t)
+	h.polls(h.clock.Now())
+	claims, err := h.log.Claim(t.Context(), h.epoch, 1, &store.Turn{}, func() hub.RunID { return "run_1" })
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("%d claims, %v", len(claims), err)
+	}
+	w := claims[0].Work
+	w.State, w.Attempts, w.Due = hub.Later, 3, h.clock.Now().Add(10*time.Minute)
+	if _, err := h.log.Record(t.Context(), store.Step{Epoch: h.epoch, Tenant: "t1", Defer: &store.Defer{Work: w}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := h.ingest.Accept(t.Context(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte("{}")}); err != nil || n != 1 {
-		t.Fatalf("the delivery: %d, %v", n, err)
-	}
-	list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: ingest.PollKey})
-	if err != nil || len(list) != 1 || list[0].Due.After(begin.AddDate(0, 1, 0)) {
-		t.Errorf("the poll is due %+v, %v; want now", list, err)
+	h.hears()
+	if now := h.poll(); !now.Due.Equal(w.Due) {
+		t.Errorf("it is due at %s, want %s", now.Due, w.Due)
 	}
 }
 

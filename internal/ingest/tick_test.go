@@ -75,6 +75,7 @@ type sheets struct {
 	alone  []string // entries that can be read alone
 	span   string   // of the last sweep
 	odd    string   // the sheet that does not say when it changed
+	heard  func()   // of the next call
 	says   string   // instead of the entries that a sweep asks for
 }
 
@@ -88,7 +89,9 @@ func (f *sheets) Send(_ context.Context, _, address string, _ map[string]string,
 	page, _ := strconv.Atoi(u.Query().Get("page")) // the connector writes numbers, where it counts
 	size, _ := strconv.Atoi(u.Query().Get("size"))
 	call := fmt.Sprintf("%s %d", u.Path, page)
-	f.calls = append(f.calls, call)
+	if f.calls = append(f.calls, call); f.heard != nil {
+		f.heard()
+	}
 	if call == f.fails {
 		return 0, nil, nil, &hub.Error{Kind: hub.Unavailable, Code: "egress.unreachable", Message: "nothing was sent"}
 	}
