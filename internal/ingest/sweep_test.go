@@ -219,6 +219,16 @@ func TestABackfillReadsItsSpanAndRests(t *testing.T) {
 	}
 }
 
+// TestABackfillFindsWhatWasLoggedAhead: leave is logged before its day comes, and may not have changed since.
+func TestABackfillFindsWhatWasLoggedAhead(t *testing.T) {
+	h := newHouse(t)
+	h.far.count["ana"] = 26 // they changed on the twentieth
+	h.turn(ingest.BackfillKey(day(t, "2026-11-25"), day(t, "2026-11-26")))
+	if got := h.told(); !slices.Equal(got, []string{"ana-25-a", "ana-25-b", "ana-26-a", "ana-26-b"}) {
+		t.Errorf("told of %q, want of the entries of both days", got)
+	}
+}
+
 // polls puts the flow's poll into the queue.
 func (h *house) polls(due time.Time) {
 	h.Helper()
