@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
@@ -183,6 +182,6 @@ func (r *reading) unseen(e *Entry) (bool, error) {
 	if err != nil || value == "" {
 		return err == nil, err
 	}
-	reach, err := engine.ParseReach(value, r.flow.From)
+	reach, err := r.flow.Reach(value)
 	return e.Version > reach.Seen().UnixMicro(), err
 }

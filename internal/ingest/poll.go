@@ -79,7 +79,7 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
-	reach, err := engine.ParseReach(value, f.From)
+	reach, err := f.Reach(value)
 	if err != nil {
 		return store.Step{}, err
 	}

@@ -369,6 +369,74 @@ func TestAFlowBeginsWithTheCustomersDay(t *testing.T) {
 	}
 }
 
+// reach is how far the flow has come by its cursor.
+func (h *house) reach() engine.Reach {
+	h.Helper()
+	v, err := h.store.Tenant("t1").CursorValue(h.Context(), "hours", ingest.PollKey)
+	if err != nil {
+		h.Fatal(err)
+	}
+	r, err := h.flow.Reach(v)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return r
+}
+
+// TestAFlowThatIsGivenAnotherBeginning reads from there on, and one that is given another source reads that from its
+// beginning: where it had come to in the old one says nothing of it.
+func TestAFlowThatIsGivenAnotherBeginning(t *testing.T) {
+	h := newHouse(t)
+	h.flow.From = begin.Add(4*time.Minute + 30*time.Second)
+	for range 2 { // read again, for it has two pages
+		if err := h.tick(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := h.entries(); n != 4 {
+		t.Fatalf("%d entries from the fourth sheet on", n)
+	}
+	h.flow.From = begin.AddDate(0, 0, -1)
+	for range 2 {
+		if err := h.tick(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := h.entries(); n != 12 {
+		t.Errorf("begun a day earlier, it has %d entries, want 12", n)
+	}
+	end := *h.flow.Roles["time"]
+	end.Conn = &remote.Connection{Tenant: "t1", ID: "other", Connector: end.Conn.Connector, Settings: end.Conn.Settings}
+	h.flow.Roles = map[string]*engine.End{"time": &end}
+	if err := h.tick(); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.entries(); n != 24 {
+		t.Errorf("given another source, it has %d entries, want 24", n)
+	}
+}
+
+// TestACursorThatDoesNotSayOfWhat is one that was written before cursors did, or by a resumption.
+func TestACursorThatDoesNotSayOfWhat(t *testing.T) {
+	h := newHouse(t)
+	for cursor, want := range map[string]engine.Reach{
+		"2026-11-20T08:30:00Z":                      {Since: begin.Add(30 * time.Minute)},
+		"2026-11-20T08:30:00Z 2026-11-20T09:00:00Z": {Since: begin.Add(30 * time.Minute), Next: begin.Add(time.Hour)},
+	} {
+		got, err := h.flow.Reach(cursor)
+		if err != nil || !got.Since.Equal(want.Since) || !got.Next.Equal(want.Next) {
+			t.Errorf("%s is read as %s, %v", cursor, got, err)
+		}
+		again, err := h.flow.Reach(got.String())
+		if err != nil || again != got {
+			t.Errorf("%s is written as %s, and read as %s, %v", cursor, got, again, err)
+		}
+	}
+	if _, err := h.flow.Reach("yesterday"); err == nil {
+		t.Error("a cursor that is none was read")
+	}
+}
+
 // TestTheCursorWaitsForWhatChangesMeanwhile: a row that changes while a list is read may come to stand
 // behind a page that was read already. The next poll begins where this one did.
 func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
@@ -377,16 +445,16 @@ func TestTheCursorWaitsForWhatChangesMeanwhile(t *testing.T) {
 	if err := h.tick(); err != nil {
 		t.Fatal(err)
 	}
-	v, err := h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey)
-	if want := (engine.Reach{Next: begin.Add(2 * time.Minute)}).String(); err != nil || v != want {
-		t.Errorf("the cursor stands at %s, %v; want %s: read again from the beginning, then from when the poll began", v, err, want)
+	reach := h.reach()
+	if want := begin.Add(2 * time.Minute); !reach.Since.IsZero() || !reach.Next.Equal(want) {
+		t.Errorf("the cursor stands at %s; want it to be read again from the beginning, then from %s, when the poll began", reach, want)
 	}
 	if err := h.tick(); err != nil {
 		t.Fatal(err)
 	}
-	v, err = h.store.Tenant("t1").CursorValue(t.Context(), "hours", ingest.PollKey)
-	if want := (engine.Reach{Since: begin.Add(2 * time.Minute)}).String(); err != nil || v != want {
-		t.Errorf("read again, it stands at %s, %v; want %s", v, err, want)
+	reach = h.reach()
+	if want := begin.Add(2 * time.Minute); !reach.Since.Equal(want) || !reach.Next.IsZero() {
+		t.Errorf("read again, it stands at %s; want %s", reach, want)
 	}
 }
 
