@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,39 @@ func TestAPersonIsFoundByTheWholeAddress(t *testing.T) {
 }
 
 // A line of Tryton's changes with its invoice, which does not touch it.
+// TestASweepGoesOnPastExpensesOfOtherDays: the vendor cannot be asked for a span. Were a page without any of it taken
+// for the last, all expenses behind it would seem to be deleted, and be taken back.
+func TestASweepGoesOnPastExpensesOfOtherDays(t *testing.T) {
+	s := system(t, "clockify")
+	l := s.Connector.KindAs("expense").Sweep
+	for _, c := range []struct {
+		rows string
+		ids  []string
+		more bool
+	}{
+		{`{"id":"1","date":"2025-12-31T00:00:00Z"},{"id":"2","date":"2026-03-01T00:00:00Z"}`, nil, true},
+		{`{"id":"3","date":"2026-01-01T00:00:00Z"},{"id":"4","date":"2026-02-28"},{"id":"5","date":"2026-03-01"}`, []string{"3", "4"}, true},
+		{``, nil, false},
+	} {
+		vars := map[string]any{"settings": defaults(s), "from": day("2026-01-01"), "to": day("2026-02-28")}
+		a, err := s.Connector.Read(l.Op, vars, 200, http.Header{}, []byte(`{"expenses":{"expenses":[`+c.rows+`]}}`), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := l.Records(a, a.Items())
+		var ids []string
+		for _, x := range records {
+			ids = append(ids, x.(map[string]any)["id"].(string))
+		}
+		if err != nil || !slices.Equal(ids, c.ids) {
+			t.Errorf("of %s it takes %q, %v; want %q", c.rows, ids, err, c.ids)
+		}
+		if more, err := l.Pager().Next(a, len(a.Items())); err != nil || more != c.more {
+			t.Errorf("after %s it goes on: %v, %v", c.rows, more, err)
+		}
+	}
+}
+
 func TestALineIsAsNewAsItsInvoice(t *testing.T) {
 	kind := system(t, "tryton").Connector.KindAs("time_entry")
 	for name, c := range map[string]struct {

@@ -186,8 +186,13 @@ func unescape(t *testing.T, text string) string {
 // applyWith applies northwind's file again with another password for its ERP.
 func (h *house) applyWith(password string) {
 	h.Helper()
-	secret := `{"user": "integration", "password": "` + password + `"}`
-	if err := os.WriteFile(filepath.Join(h.App.Data, "northwind-erp.json"), []byte(secret), 0o600); err != nil {
+	h.applySecret("erp", `{"user": "integration", "password": "`+password+`"}`)
+}
+
+// applySecret applies northwind's file again with another secret for a connection.
+func (h *house) applySecret(connection, secret string) {
+	h.Helper()
+	if err := os.WriteFile(filepath.Join(h.App.Data, "northwind-"+connection+".json"), []byte(secret), 0o600); err != nil {
 		h.Fatal(err)
 	}
 	file, err := files.Files.ReadFile("customers/northwind.yaml")

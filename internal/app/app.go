@@ -69,6 +69,7 @@ type App struct {
 	ingest  *ingest.Ingest
 	handler http.Handler
 	listen  net.Listener
+	ends    chan struct{} // closed when the process ends
 }
 
 // New builds everything and begins to listen; nothing is answered before Run.
@@ -96,7 +97,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Config: c, Store: s, Keys: access.NewKeys(s)}
+	a := &App{Config: c, Store: s, Keys: access.NewKeys(s), ends: make(chan struct{})}
 	if a.listen, err = net.Listen("tcp", c.Addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), s.Close())
 	}
@@ -219,7 +220,7 @@ func (a *App) assemble(cat *catalog.Catalog, s safe, sync func(context.Context) 
 	tick := &relay{}
 	a.engine = engine.New(engine.Options{Store: a.Store, Journal: journal, Remote: client, Flows: loader, Ticker: tick, Now: a.Now, Sync: sync, NewID: newID, Rand: a.Rand,
 		Log: a.Log, Workers: a.Workers, Gather: 5 * time.Millisecond, Lease: a.Lease, Sole: a.Config.Store == "", Name: fmt.Sprintf("%s/%d", host, os.Getpid())})
-	a.ingest = ingest.New(a.Store, journal, loader, client, a.Now, newID, a.engine.Wake)
+	a.ingest = ingest.New(a.Store, journal, loader, client.PatientFor(ingest.Patience, remote.Rest(a.ends)), a.Now, newID, a.engine.Wake)
 	tick.Ticker = a.ingest
 	a.Control = control.New(control.Parts{Store: a.Store, Catalog: cat, Loader: loader, Books: books.New(a.Store, loader, client, a.Now), Secrets: s,
 		Far: &engine.Lookup{Loader: loader, Remote: client}, Intake: a.ingest, Now: a.Now, Changed: func() { loader.Forget(); a.ingest.Forget(); a.engine.Wake() }})
@@ -263,6 +264,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() { failed <- server.Serve(a.listen) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	context.AfterFunc(ctx, func() { close(a.ends) })
 	go func() {
 		select {
 		case err := <-failed:

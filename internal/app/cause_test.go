@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,4 +223,36 @@ func TestActionsThatAreRefused(t *testing.T) {
 		t.Errorf("a viewer is answered %d", status)
 	}
 	h.only("rule.amount_known", 1)
+}
+
+// TestAPollIsNotIgnored: a flow whose poll is parked looks for nothing, and with its exception ignored nobody would hear
+// of that any more.
+func TestAPollIsNotIgnored(t *testing.T) {
+	h := newHouse(t)
+	h.applySecret("time", `{"key": "wrong"}`)
+	var list struct {
+		Items []struct{ ID, Record, Cause string }
+	}
+	h.until("the polls are parked", func() bool {
+		h.ahead.Add(int64(100 * time.Millisecond))
+		_, text := h.api("GET", "/v1/customers/northwind/exceptions?state=open&flow=hours", "tl_admin", "")
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list.Items, func(e struct{ ID, Record, Cause string }) bool { return e.Record == "poll" })
+	})
+	for _, e := range list.Items {
+		for whom, id := range map[string]string{"causes": e.Cause, "exceptions": e.ID} {
+			ignore := fmt.Sprintf(`{"select": {%q: [%q]}, "action": {"how": "ignore", "reason": "noise"}}`, whom, id)
+			if status, _, text := h.act(ignore); status != 422 || !has(text, "exception.ticks", "pause the flow") {
+				t.Errorf("ignoring %s by its %s is answered %d %s", e.Record, whom, status, text)
+			}
+		}
+		if status, text := h.api("POST", "/v1/customers/northwind/exceptions/"+e.ID+"/ignore", "tl_admin", `{"reason":"noise"}`); status != 422 || !has(text, "exception.ticks") {
+			t.Errorf("ignoring %s is answered %d %s", e.Record, status, text)
+		}
+		if status, r, text := h.act(fmt.Sprintf(`{"select": {"exceptions": [%q]}, "action": {"how": "ignore", "reason": "till they are back", "until": "2099-12-31"}}`, e.ID)); status != 200 || r.Done != 1 {
+			t.Errorf("ignored until a day, it is answered %d %s", status, text)
+		}
+	}
 }

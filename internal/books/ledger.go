@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 
-	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
@@ -150,7 +148,7 @@ func (r *reading) why(c *Case) (*Why, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Why{Unseen: c.Moved, Early: len(work) == 0 && c.Entry != nil && !r.flow.From.IsZero() && c.Entry.Date.Compare(exact.DateOf(r.flow.From, time.UTC)) < 0}
+	w := &Why{Unseen: c.Moved, Early: len(work) == 0 && c.Entry != nil && !r.flow.From.IsZero() && c.Entry.Date.Compare(exact.DateOf(r.flow.From, r.flow.Zone)) < 0}
 	amount := ""
 	if len(work) > 0 {
 		w.State, w.Reason, amount = work[0].State, work[0].Reason, work[0].Amount
@@ -184,6 +182,6 @@ func (r *reading) unseen(e *Entry) (bool, error) {
 	if err != nil || value == "" {
 		return err == nil, err
 	}
-	reach, err := engine.ParseReach(value, r.flow.From)
+	reach, err := r.flow.Reach(value)
 	return e.Version > reach.Seen().UnixMicro(), err
 }

@@ -72,6 +72,10 @@ func (c *Connector) Read(op *Op, vars map[string]any, status int, header http.He
 			return a, err
 		}
 	}
+	if op.list && a.Result == nil && !a.empty {
+		// Nothing there is [], or 204. Taken for an empty list, this would end a reading, or take back all that a sweep looks for.
+		return a, unreadable(op, "its answer holds no list", nil)
+	}
 	return a, nil
 }
 

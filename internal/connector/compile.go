@@ -96,6 +96,7 @@ type Op struct {
 	result  *expr.Program
 	name    *expr.Program
 	page    *Page // of a list
+	list    bool
 }
 
 // compiler gathers problems while it compiles.

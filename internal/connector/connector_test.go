@@ -197,6 +197,22 @@ func TestAListGoesOnUntilItsEnd(t *testing.T) {
 	}
 }
 
+// TestAnEmptyPageThatNamesTheNext is not the last one.
+func TestAnEmptyPageThatNamesTheNext(t *testing.T) {
+	c := mustLoad(t, "page: {cursor: after, next: =body.next}\nrecords: {client: {path: /clients, id: =x.id, list: {result: =body.rows}}}\n")
+	list := c.Kind("client").List
+	pager := list.Pager()
+	for body, want := range map[string]bool{`{"rows":[],"next":"a"}`: true, `{"rows":[],"next":null}`: false} {
+		a, err := c.Read(list.Op, map[string]any{}, 200, nil, []byte(body), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more, err := pager.Next(a, len(a.Items())); err != nil || more != want {
+			t.Errorf("after %s it goes on: %v, %v", body, more, err)
+		}
+	}
+}
+
 func TestANextPageThatIsThePageItselfIsAnError(t *testing.T) {
 	c := mustLoad(t, "page: {cursor: after, next: =body.next}\nrecords: {client: {path: /clients, id: =x.id, list: {}}}\n")
 	list := c.Kind("client").List

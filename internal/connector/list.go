@@ -42,6 +42,7 @@ func (k *compiler) list(name string, l *List, at *specfile.Template, page *Page)
 		page = l.Page
 	}
 	op := k.optional(name, &l.Call, nil, at, "list")
+	op.list = true
 	out := &ListOp{Op: op, Changed: k.expr(l.Changed, expr.Dyn), Spec: l, Page: page, each: k.expr(l.Each, expr.Dyn)}
 	if page != nil {
 		op.page = page

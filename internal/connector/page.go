@@ -23,10 +23,11 @@ func (p *Pager) Vars() map[string]any {
 	return map[string]any{"number": p.number, "offset": p.offset, "size": size, "cursor": p.cursor, "link": p.link}
 }
 
-// Next moves to the next page; false at the end. A list without paging has one page.
+// Next moves to the next page; false at the end. A list without paging has one page. An empty page ends a list that
+// does not name the next one: some vendors take out of a page what the caller may not see.
 func (p *Pager) Next(a *Answer, rows int) (bool, error) {
 	spec := p.list.Page
-	if spec == nil || rows == 0 {
+	if spec == nil || rows == 0 && p.list.Next == nil {
 		return false, nil
 	}
 	p.number++

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"throughline/internal/access"
@@ -93,8 +94,11 @@ func (c *Control) ResolveException(ctx context.Context, by access.Principal, ten
 	if e == nil {
 		return errNoException
 	}
-	if how == Ignore && reason == "" {
+	switch {
+	case how == Ignore && reason == "":
 		return errNoReason
+	case how == Ignore && slices.Contains(ticks, e.Key):
+		return errTicks
 	}
 	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
+	"throughline/internal/ingest"
 	"throughline/internal/store"
 )
 
@@ -180,11 +181,39 @@ func (r *resolver) plan(ctx context.Context, t target) error {
 	until := "."
 	if !r.until.IsZero() {
 		until = " until " + r.Until + "."
+	} else if r.How == Ignore {
+		if err := r.ignorable(ctx, t); err != nil {
+			return err
+		}
 	}
 	words := becomes[r.How]
 	r.say(t, words[0]+until, words[1]+until)
 	return nil
 }
+
+// ignorable refuses to ignore that a flow looks for nothing any more: nobody would hear of it again.
+func (r *resolver) ignorable(ctx context.Context, t target) error {
+	members := t.members
+	for _, key := range ticks {
+		if t.members != nil {
+			break // they were named
+		}
+		list, err := r.t.Exceptions(ctx, store.Filter{Deployment: t.Deployment, Key: key, State: "open", Limit: 1})
+		if err != nil {
+			return err
+		}
+		members = append(members, slices.DeleteFunc(list, func(m store.Member) bool { return m.Cause != t.ID })...)
+	}
+	if slices.ContainsFunc(members, func(m store.Member) bool { return slices.Contains(ticks, m.Key) }) {
+		return errTicks
+	}
+	return nil
+}
+
+// ticks are the keys of rows by which a flow looks for something.
+var ticks = []string{ingest.PollKey, ingest.SweepKey}
+
+var errTicks = &hub.Error{Kind: hub.Invalid, Code: "exception.ticks", Message: "A poll or sweep of the flow is among these; ignored, the flow would look for nothing any more.", Hint: "Retry it; or ignore it until a day, or pause the flow."}
 
 // onlyFor are the actions that answer one question.
 var onlyFor = map[string]string{Approve: "approval.wanted", engine.Credit: "posting.fixed", engine.NextInvoice: "posting.fixed", engine.Leave: "posting.fixed"}

@@ -55,9 +55,9 @@ func (w *world) start(at, life int) *node {
 	n.engine = engine.New(engine.Options{Store: w.store, Journal: w.seams.journal(n), Remote: client, Flows: loader, Ticker: tick, Now: w.seams.now(n), Sync: n.sync, NewID: n.newID,
 		Rand: rand.New(byClock(w.plan.Seed)), Log: slog.New(slog.DiscardHandler), Workers: w.plan.Workers, Gather: w.plan.Gather,
 		Lease: w.plan.Lease, Sole: len(w.plan.Nodes) == 1, Name: fmt.Sprint("node ", at)})
-	n.ingest = ingest.New(w.store, n.journl, loader, client, n.now, n.newID, func() { n.engine.Wake(); w.stir() })
-	tick.Ticker = w.seams.ticker(n.ingest)
 	ctx, stop := context.WithCancel(context.Background())
+	n.ingest = ingest.New(w.store, n.journl, loader, client.PatientFor(ingest.Patience, remote.Rest(ctx.Done())), n.now, n.newID, func() { n.engine.Wake(); w.stir() })
+	tick.Ticker = w.seams.ticker(n.ingest)
 	n.stop = stop
 	go func() {
 		defer close(n.ended)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +31,7 @@ type Loader struct {
 	now     func() time.Time
 
 	mu     sync.Mutex
+	seen   map[hub.TenantID]seen
 	newest map[string]int64
 	flows  map[revisionOf]*Flow
 	conns  map[string]*openConn
@@ -40,13 +43,19 @@ type openConn struct {
 	looked time.Time // when it was last compared with the store
 }
 
-// fresh is how long an open connection is used before the store is asked whether it was changed, by
+// seen is how a tenant's flows and connections stood in the store, and when that was last looked at.
+type seen struct {
+	stamp  string
+	looked time.Time
+}
+
+// fresh is how long what is open is used before the store is asked whether it was changed, by
 // another node: in this process Forget says so at once.
 const fresh = time.Second
 
 // NewLoader makes a loader.
 func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal, now func() time.Time) *Loader {
-	return &Loader{store: s, catalog: c, unseal: unseal, now: now, newest: map[string]int64{}, flows: map[revisionOf]*Flow{}, conns: map[string]*openConn{}}
+	return &Loader{store: s, catalog: c, unseal: unseal, now: now, seen: map[hub.TenantID]seen{}, newest: map[string]int64{}, flows: map[revisionOf]*Flow{}, conns: map[string]*openConn{}}
 }
 
 // Forget makes the loader look again which revision is newest and how connections stand; called
@@ -55,11 +64,41 @@ func NewLoader(s *store.Store, c *catalog.Catalog, unseal Unseal, now func() tim
 func (l *Loader) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	clear(l.seen)
 	clear(l.newest)
 	clear(l.flows)
 	for _, open := range l.conns {
 		open.looked = time.Time{}
 	}
+}
+
+// Stamp is another one after each change of a tenant's flows and connections. What was open of them before a change
+// that another node has made is opened anew.
+func (l *Loader) Stamp(ctx context.Context, tenant hub.TenantID) (string, error) {
+	l.mu.Lock()
+	now := l.now()
+	known, ok := l.seen[tenant]
+	if ok && now.Sub(known.looked) < fresh {
+		l.mu.Unlock()
+		return known.stamp, nil
+	}
+	if ok {
+		l.seen[tenant] = seen{known.stamp, now} // others go on meanwhile
+	}
+	l.mu.Unlock()
+	stamp, err := l.store.Tenant(tenant).Stamp(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ok && stamp != known.stamp {
+		mine := string(tenant) + "/"
+		maps.DeleteFunc(l.newest, func(flow string, _ int64) bool { return strings.HasPrefix(flow, mine) })
+		maps.DeleteFunc(l.flows, func(r revisionOf, _ *Flow) bool { return strings.HasPrefix(r.flow, mine) })
+	}
+	l.seen[tenant] = seen{stamp, now}
+	return stamp, nil
 }
 
 // revisionOf is a revision of a flow: "customer/flow", and its number.
@@ -70,6 +109,9 @@ type revisionOf struct {
 
 // Flow opens a revision of a deployment; 0 is the newest.
 func (l *Loader) Flow(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64) (*Flow, error) {
+	if _, err := l.Stamp(ctx, tenant); err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name := string(tenant) + "/" + string(id)
@@ -197,7 +239,7 @@ func (f *Flow) schedule(spec workflow.Spec) (err error) {
 		}
 	}
 	if spec.From != "" {
-		if f.From, err = time.Parse("2006-01-02", spec.From); err != nil {
+		if f.From, err = time.ParseInLocation("2006-01-02", spec.From, f.Zone); err != nil {
 			return &hub.Error{Kind: hub.Invalid, Code: "flow.from", Field: "from", Message: fmt.Sprintf("%q is no day.", spec.From), Hint: "Write it like 2026-12-01."}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"throughline/internal/exact"
 )
 
 // Reach is how far a poll has come. A list of several pages is no picture of one moment: what moves while it
@@ -12,15 +14,31 @@ import (
 type Reach struct {
 	Since time.Time // from here on the next poll reads
 	Next  time.Time // the end of the span that is read again; zero: none is
+	of    string    // whose records, and from which day on; empty: not said
 }
 
-// ParseReach reads a cursor; "" is a flow's beginning.
-func ParseReach(cursor string, from time.Time) (r Reach, err error) {
-	if cursor == "" {
-		return Reach{Since: from}, nil
+// Reach reads a cursor of the flow. Where there is none, or one of another source or beginning than the flow has now,
+// the flow begins at its beginning: what it has seen already is told by its events.
+func (f *Flow) Reach(cursor string) (Reach, error) {
+	t := f.Template.File.Trigger
+	begins := Reach{Since: f.From, of: fmt.Sprintf("%s/%s from %s", f.Roles[t.From].Conn.ID, t.Record, exact.DateOf(f.From, f.Zone))}
+	r, err := parseReach(cursor)
+	if err != nil || cursor == "" || r.of != "" && r.of != begins.of {
+		return begins, err
 	}
-	since, next, again := strings.Cut(cursor, " ")
-	if r.Since, err = time.Parse(time.RFC3339Nano, since); err == nil && again {
+	r.of = begins.of
+	return r, nil
+}
+
+func parseReach(cursor string) (r Reach, err error) {
+	if cursor == "" {
+		return Reach{}, nil
+	}
+	span, of, _ := strings.Cut(cursor, " of ")
+	since, next, again := strings.Cut(span, " ")
+	r.of = of
+	r.Since, err = time.Parse(time.RFC3339Nano, since)
+	if err == nil && again {
 		r.Next, err = time.Parse(time.RFC3339Nano, next)
 	}
 	if err != nil {
@@ -42,13 +60,13 @@ func (r Reach) Seen() time.Time {
 func (r Reach) Read(upTo time.Time, moved bool) Reach {
 	switch {
 	case r.Next.IsZero() && moved:
-		return Reach{Since: r.Since, Next: upTo}
+		return Reach{r.Since, upTo, r.of}
 	case r.Next.IsZero():
-		return Reach{Since: upTo}
+		return Reach{Since: upTo, of: r.of}
 	case moved:
 		return r
 	}
-	return Reach{Since: r.Next}
+	return Reach{Since: r.Next, of: r.of}
 }
 
 // String is the cursor.
@@ -56,6 +74,9 @@ func (r Reach) String() string {
 	out := r.Since.UTC().Format(time.RFC3339Nano)
 	if !r.Next.IsZero() {
 		out += " " + r.Next.UTC().Format(time.RFC3339Nano)
+	}
+	if r.of != "" {
+		out += " of " + r.of
 	}
 	return out
 }

@@ -22,7 +22,8 @@ func BackfillKey(from, to exact.Date) string { return backfillKey + from.String(
 // Stopped is the cursor of a backfill that a person has stopped.
 const Stopped = "stopped"
 
-// backfill reads what changed since the span's first day, keeps what lies in the span, and rests. What
+// backfill reads what changed since the span's first day, or since so long before it as people log ahead, keeps what lies in
+// the span, and rests. What
 // was read before is known by its events, so that one that was stopped or killed goes on where it was
 // without doing anything twice.
 func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
@@ -39,7 +40,8 @@ func (in *Ingest) backfill(ctx context.Context, f *engine.Flow, w hub.Work) (sto
 	if err != nil {
 		return store.Step{}, err
 	}
-	since := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, f.Zone)
+	begin := from.AddDays(-ahead)
+	since := time.Date(begin.Year(), begin.Month(), begin.Day(), 0, 0, 0, 0, f.Zone)
 	read := 0
 	for range maxReadings {
 		var moved bool

@@ -30,12 +30,18 @@ type Ingest struct {
 	wake    func()
 
 	mu       sync.Mutex
-	triggers map[hub.TenantID][]*engine.Flow
+	triggers map[hub.TenantID]triggered
+}
+
+// triggered are a tenant's flows, and how they stood then.
+type triggered struct {
+	stamp string
+	flows []*engine.Flow
 }
 
 // New makes an Ingest; wake is called when there is new work.
 func New(s *store.Store, j *store.Journal, l *engine.Loader, r *remote.Client, now func() time.Time, newID func(string) string, wake func()) *Ingest {
-	return &Ingest{store: s, journal: j, loader: l, remote: r, now: now, newID: newID, wake: wake, triggers: map[hub.TenantID][]*engine.Flow{}}
+	return &Ingest{store: s, journal: j, loader: l, remote: r, now: now, newID: newID, wake: wake, triggers: map[hub.TenantID]triggered{}}
 }
 
 // Forget makes Ingest look again which flows a tenant has.
@@ -162,17 +168,21 @@ func keyOfUnread(id hub.ConnectionID, kind, hash string) hub.RecordKey {
 
 // flows are the tenant's active flows, newest revisions.
 func (in *Ingest) flows(ctx context.Context, tenant hub.TenantID) ([]*engine.Flow, error) {
+	stamp, err := in.loader.Stamp(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	in.mu.Lock()
-	list, ok := in.triggers[tenant]
+	known, ok := in.triggers[tenant]
 	in.mu.Unlock()
-	if ok {
-		return list, nil
+	if ok && known.stamp == stamp {
+		return known.flows, nil
 	}
 	deployments, err := in.store.Tenant(tenant).Deployments(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list = []*engine.Flow{}
+	list := []*engine.Flow{}
 	for _, d := range deployments {
 		if d.State == "removed" {
 			continue
@@ -184,7 +194,7 @@ func (in *Ingest) flows(ctx context.Context, tenant hub.TenantID) ([]*engine.Flo
 		list = append(list, f)
 	}
 	in.mu.Lock()
-	in.triggers[tenant] = list
+	in.triggers[tenant] = triggered{stamp, list}
 	in.mu.Unlock()
 	return list, nil
 }

@@ -24,8 +24,14 @@ const (
 	backfillKey = "backfill/" // and from, "/", to: reads a span of business dates again
 )
 
+// Patience is how long a reading waits for one of its calls, in the midst of it: for a limit, or for a far side that
+// fails now and then. To begin anew would ask for all that was read once more; a list that is longer than what a
+// limit lets through in one go would never come to its end.
+const Patience = 2 * time.Minute
+
 // Tick does what is due for a flow, and says when it is due again.
 func (in *Ingest) Tick(ctx context.Context, f *engine.Flow, w hub.Work) (store.Step, error) {
+	ctx = remote.Reading(ctx)
 	switch {
 	case w.Key == SweepKey:
 		return in.sweep(ctx, f, w)
@@ -73,7 +79,7 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 	if err != nil {
 		return store.Step{}, err
 	}
-	reach, err := engine.ParseReach(value, f.From)
+	reach, err := f.Reach(value)
 	if err != nil {
 		return store.Step{}, err
 	}
@@ -95,7 +101,19 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 		newest = begun // what changed since then may stand behind a page that was read before it did
 	}
 	now, reach := in.now(), reach.Read(newest, moved)
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: next(w, f.Poll, now)}, nil
+	turn := next(w, f.Poll, now)
+	if again, err := in.hastened(ctx, w); err != nil {
+		return store.Step{}, err
+	} else if again {
+		turn.Work.State, turn.Work.Due = hub.Later, now
+	}
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: turn}, nil
+}
+
+// hastened reports whether a webhook has asked for another look since this one began (store.Tenant.DueNow).
+func (in *Ingest) hastened(ctx context.Context, w hub.Work) (bool, error) {
+	rows, err := in.store.Tenant(w.Tenant).Work(ctx, store.Filter{Deployment: w.Deployment, Key: w.Key, Limit: 1})
+	return len(rows) > 0 && rows[0].State == hub.Running && rows[0].Due.After(w.Due), err
 }
 
 // maxReadings bounds how often a poll reads one span; the next one goes on.
@@ -149,7 +167,9 @@ func (in *Ingest) keep(ctx context.Context, f *engine.Flow, end *engine.End, kin
 		}
 	}
 	crashpoint.At("page.read")
-	fresh, err = in.put(ctx, list)
+	if fresh, err = in.put(ctx, list); err == nil {
+		err = in.shown(ctx, f, list, fresh)
+	}
 	crashpoint.At("page.stored")
 	return fresh, err
 }

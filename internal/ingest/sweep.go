@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/engine"
@@ -73,12 +74,13 @@ func (s sight) lacks(known []store.Known) []store.Known {
 	return slices.DeleteFunc(known, func(k store.Known) bool { return s.ids[k.ExternalID] })
 }
 
-// there reads which records there are between two days. Whole rows that nobody has heard of are taken in; of a row
-// without an id a person is told.
+// there reads which records there are between two days. Whole rows that nobody has heard of, or that were gone, are
+// taken in; of a row without an id a person is told.
 func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, from, to exact.Date) (sight, error) {
 	out := sight{ids: map[string]bool{}}
 	_, err := in.remote.Rows(ctx, end.Conn, kind.Sweep, f.From, remote.Vars{"from": from, "to": to}, func(page []remote.Row) error {
 		var missed []remote.Row
+		var whole []sighted
 		for _, x := range page {
 			id, err := idOf(end, kind, x.Record)
 			if err != nil {
@@ -87,25 +89,47 @@ func (in *Ingest) there(ctx context.Context, f *engine.Flow, end *engine.End, ki
 				continue
 			}
 			out.ids[id] = true
-			if unseen, err := in.unseen(ctx, f, end, kind, id); err != nil {
-				return err
-			} else if unseen {
-				missed = append(missed, x)
+			if kind.Sweep.Spec.Whole {
+				whole = append(whole, sighted{hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id}, x})
 			}
 		}
-		_, err := in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
+		unseen, err := in.unseen(ctx, f, whole)
+		if err != nil {
+			return err
+		}
+		missed = append(missed, unseen...)
+		_, err = in.keep(ctx, f, end, kind, "sweep", hub.Normal, missed, len(page))
 		return err
 	})
 	return out, err
 }
 
-// unseen reports whether a whole row is of a record that nobody has heard of yet.
-func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, id string) (bool, error) {
-	if !kind.Sweep.Spec.Whole {
-		return false, nil
+// sighted is a whole row, and whose it is.
+type sighted struct {
+	key hub.RecordKey
+	row remote.Row
+}
+
+// unseen are the rows of records that nobody has heard of yet, or that were gone.
+func (in *Ingest) unseen(ctx context.Context, f *engine.Flow, page []sighted) (rows []remote.Row, err error) {
+	t, keys := in.store.Tenant(f.Tenant), make([]string, len(page))
+	for i, x := range page {
+		keys[i] = x.key.String()
 	}
-	link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
-	return link == nil, err
+	last, err := t.LastEvents(ctx, f.ID, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, x := range page {
+		link, err := t.LinkOf(ctx, x.key.Connection, x.key.Kind, x.key.ID)
+		if err != nil {
+			return nil, err
+		}
+		if e := last[keys[i]]; link == nil || e.Gone && in.now().Sub(e.Received) > settled {
+			rows = append(rows, x.row)
+		}
+	}
+	return rows, nil
 }
 
 // swept are the business dates that are looked through.
@@ -136,7 +160,7 @@ func (in *Ingest) still(ctx context.Context, end *engine.End, kind *connector.Ki
 	return answer.Result != nil, nil
 }
 
-// deleted tells the flow of records that the vendor says were deleted, as far as they are known. Of a row that does
+// deleted tells the flow of records that the vendor says were deleted, as far as they are known or wait to be. Of a row that does
 // not tell which one is gone a person is told; it takes nothing from the others.
 func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, kind *connector.Kind, page []remote.Row) error {
 	var list []store.Arrival
@@ -154,16 +178,24 @@ func (in *Ingest) deleted(ctx context.Context, f *engine.Flow, end *engine.End, 
 			list = append(list, a)
 			continue
 		}
-		link, err := in.store.Tenant(f.Tenant).LinkOf(ctx, end.Conn.ID, kind.Name, id)
-		if err != nil {
+		if known, err := in.heardOf(ctx, f, hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id}); err != nil {
 			return err
-		}
-		if link != nil {
-			list = append(list, in.gone(f, end, kind, id, "deleted"))
+		} else if known {
+			list = append(list, in.gone(f, end, kind, id, "deleted/"+x.Changed.UTC().Format(time.RFC3339Nano)))
 		}
 	}
 	_, err := in.put(ctx, list)
 	return err
+}
+
+// heardOf reports whether a record is known, or an event about it has come to the flow: its run may still be to begin.
+func (in *Ingest) heardOf(ctx context.Context, f *engine.Flow, key hub.RecordKey) (bool, error) {
+	t := in.store.Tenant(f.Tenant)
+	if link, err := t.LinkOf(ctx, key.Connection, key.Kind, key.ID); err != nil || link != nil {
+		return true, err
+	}
+	rows, err := t.Work(ctx, store.Filter{Deployment: f.ID, Key: key.String(), Limit: 1})
+	return len(rows) > 0, err
 }
 
 // goneOf is the id of the record that a row says is gone. It has to name one.
@@ -176,7 +208,7 @@ func goneOf(end *engine.End, kind *connector.Kind, x remote.Row) (string, error)
 }
 
 // gone is the event that a record is there no longer. It is one event, however often it is seen to be
-// gone; what was posted since makes it another.
+// gone; what was posted since, or that it was deleted again, makes it another.
 func (in *Ingest) gone(f *engine.Flow, end *engine.End, kind *connector.Kind, id, since string) store.Arrival {
 	e := hub.Event{ID: hub.EventIDFor(f.Tenant, end.Conn.ID, kind.Name, id, "gone/"+string(f.ID)+"/"+since), Tenant: f.Tenant, Key: hub.RecordKey{Connection: end.Conn.ID, Kind: kind.Name, ID: id},
 		Source: "poll", Gone: true, Received: in.now()}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"throughline/internal/connector"
 	"throughline/internal/exact"
@@ -149,6 +150,26 @@ func TestAPageOfRowsWithoutIDs(t *testing.T) {
 	}
 }
 
+// TestAnAnswerWithoutAList is no empty list: nothing is gone, however often it comes.
+func TestAnAnswerWithoutAList(t *testing.T) {
+	for _, says := range []string{`{"message":"down for maintenance"}`, `{"rows":null}`, `null`} {
+		h := newHouseOf(t, saying("get: /entries\n", "get: /entries\n      result: =body.rows\n"))
+		h.posted("there", "2026-11-10", store.Posted)
+		h.far.says = says
+		if _, err := h.ingest.Tick(t.Context(), h.flow, hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.SweepKey}); hub.KindOf(err) != hub.Unavailable {
+			t.Errorf("%s is taken for a list: %v", says, err)
+		}
+		if got := h.told(); len(got) != 0 {
+			t.Errorf("%s: told that %q are gone", says, got)
+		}
+		h.far.says = `{"rows":[]}`
+		h.turn(ingest.SweepKey)
+		if got := h.told(); !slices.Equal(got, []string{"there"}) {
+			t.Errorf("after an empty list told of %q", got)
+		}
+	}
+}
+
 // TestRowsThatCannotBeReadAmongOthers: where all that is left of a page, when what is known and what lies outside of
 // the span is put aside, cannot be read, it is still those rows, and not the page.
 func TestRowsThatCannotBeReadAmongOthers(t *testing.T) {
@@ -198,18 +219,91 @@ func TestABackfillReadsItsSpanAndRests(t *testing.T) {
 	}
 }
 
+// TestABackfillFindsWhatWasLoggedAhead: leave is logged before its day comes, and may not have changed since.
+func TestABackfillFindsWhatWasLoggedAhead(t *testing.T) {
+	h := newHouse(t)
+	h.far.count["ana"] = 26 // they changed on the twentieth
+	h.turn(ingest.BackfillKey(day(t, "2026-11-25"), day(t, "2026-11-26")))
+	if got := h.told(); !slices.Equal(got, []string{"ana-25-a", "ana-25-b", "ana-26-a", "ana-26-b"}) {
+		t.Errorf("told of %q, want of the entries of both days", got)
+	}
+}
+
+// polls puts the flow's poll into the queue.
+func (h *house) polls(due time.Time) {
+	h.Helper()
+	row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: due}
+	if err := h.store.Apply(h.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: begin}, Polls: []hub.Work{row}}); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// hears takes a webhook that tells no record.
+func (h *house) hears() {
+	h.Helper()
+	if n, err := h.ingest.Accept(h.Context(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte("{}")}); err != nil || n != 1 {
+		h.Fatalf("the delivery: %d, %v", n, err)
+	}
+}
+
+// poll is the row of the flow's poll.
+func (h *house) poll() hub.Work {
+	h.Helper()
+	list, err := h.store.Tenant("t1").Work(h.Context(), store.Filter{Key: ingest.PollKey})
+	if err != nil || len(list) != 1 {
+		h.Fatalf("%d polls, %v", len(list), err)
+	}
+	return list[0]
+}
+
 func TestAWebhookThatTellsNoRecordHastensTheNextLook(t *testing.T) {
 	h := newHouse(t)
-	row := hub.Work{Tenant: "t1", Deployment: "hours", Key: ingest.PollKey, Lane: hub.Normal, Due: begin.AddDate(1, 0, 0)}
-	if err := h.store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: begin}, Polls: []hub.Work{row}}); err != nil {
+	h.polls(begin.AddDate(1, 0, 0))
+	h.hears()
+	if w := h.poll(); w.Due.After(h.clock.Now()) {
+		t.Errorf("the poll is due %+v; want now", w)
+	}
+}
+
+// TestAWebhookDuringAPoll: what it tells of may stand on a page that was read before. Then the poll comes again at once.
+func TestAWebhookDuringAPoll(t *testing.T) {
+	for _, hastened := range []bool{true, false} {
+		h := newHouse(t)
+		h.polls(h.clock.Now())
+		claims, err := h.log.Claim(t.Context(), h.epoch, 1, &store.Turn{}, func() hub.RunID { return "run_1" })
+		if err != nil || len(claims) != 1 {
+			t.Fatalf("%d claims, %v", len(claims), err)
+		}
+		h.clock.Add(time.Second)
+		h.far.heard = func() {
+			if h.far.heard = nil; hastened {
+				h.hears()
+			}
+		}
+		step, err := h.ingest.Tick(t.Context(), h.flow, claims[0].Work)
+		if err != nil || step.Defer.Work.Due.After(h.clock.Now()) == hastened {
+			t.Errorf("hastened: %v, it is due at %s, %v; now it is %s", hastened, step.Defer.Work.Due, err, h.clock.Now())
+		}
+	}
+}
+
+// TestAWebhookDoesNotHastenAPollThatFails: each try counts, and as many webhooks as there are tries would have it parked
+// in a moment.
+func TestAWebhookDoesNotHastenAPollThatFails(t *testing.T) {
+	h := newHouse(t)
+	h.polls(h.clock.Now())
+	claims, err := h.log.Claim(t.Context(), h.epoch, 1, &store.Turn{}, func() hub.RunID { return "run_1" })
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("%d claims, %v", len(claims), err)
+	}
+	w := claims[0].Work
+	w.State, w.Attempts, w.Due = hub.Later, 3, h.clock.Now().Add(10*time.Minute)
+	if _, err := h.log.Record(t.Context(), store.Step{Epoch: h.epoch, Tenant: "t1", Defer: &store.Defer{Work: w}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := h.ingest.Accept(t.Context(), "t1", "time", connector.Delivery{Method: "POST", Body: []byte("{}")}); err != nil || n != 1 {
-		t.Fatalf("the delivery: %d, %v", n, err)
-	}
-	list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: ingest.PollKey})
-	if err != nil || len(list) != 1 || list[0].Due.After(begin.AddDate(0, 1, 0)) {
-		t.Errorf("the poll is due %+v, %v; want now", list, err)
+	h.hears()
+	if now := h.poll(); !now.Due.Equal(w.Due) {
+		t.Errorf("it is due at %s, want %s", now.Due, w.Due)
 	}
 }
 
@@ -236,5 +330,109 @@ func TestAPollGoesOnAtADeletionWithoutAnID(t *testing.T) {
 				t.Error("a page without ids was taken for deletions")
 			}
 		})
+	}
+}
+
+// TestADeletionOfWhatWaits: a record of which the ledger knows no more than that it came is withdrawn all the same, or
+// its run would still write it. One that is deleted again, after it was restored, is withdrawn again.
+func TestADeletionOfWhatWaits(t *testing.T) {
+	h := newHouseOf(t, saying("    sweep:\n", "    deleted: {get: /entries, changed: =instant(x.at)}\n    sweep:\n"))
+	h.flow.Template.Post = &workflow.Plan{}
+	h.far.people, h.far.count = []string{"ana"}, map[string]int{"ana": 1}
+	event := func() hub.Event {
+		t.Helper()
+		h.turn(ingest.PollKey)
+		list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: "time/entry/ana-1-a", Limit: 1})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%d rows of work, %v", len(list), err)
+		}
+		e, err := h.store.Tenant("t1").Event(t.Context(), list[0].Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *e
+	}
+	if event().Gone {
+		t.Fatal("it is gone before it was deleted")
+	}
+	var last hub.EventID
+	for _, c := range []struct {
+		at    string
+		again bool
+	}{{"2026-11-20T08:30:00Z", false}, {"2026-11-20T08:30:00Z", true}, {"2026-11-20T09:00:00Z", false}} {
+		h.far.there = []string{"never heard of at " + c.at, "ana-1-a at " + c.at}
+		e := event()
+		if !e.Gone || (e.ID == last) != c.again {
+			t.Errorf("deleted at %s: the last event is %s, gone: %v", c.at, e.ID, e.Gone)
+		}
+		last = e.ID
+	}
+	if got := h.told(); len(got) != 2 {
+		t.Errorf("told of %q, want of the two entries that came", got)
+	}
+}
+
+// last is what came last of an entry.
+func (h *house) last(id string) hub.Event {
+	h.Helper()
+	key := hub.RecordKey{Connection: "time", Kind: "entry", ID: id}.String()
+	list, err := h.store.Tenant("t1").LastEvents(h.Context(), "hours", []string{key})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return list[key]
+}
+
+// TestWhatIsThereAgain: an entry that was hidden, and so withdrawn, and is shown again as it was, is taken again, once:
+// by the poll, and by a sweep whose rows are whole. A list that still shows it for a moment does not bring it back.
+func TestWhatIsThereAgain(t *testing.T) {
+	for name, look := range map[string]string{"a poll": ingest.PollKey, "a sweep": ingest.SweepKey} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.far.people, h.far.count, h.far.there = []string{"ana"}, map[string]int{"ana": 1}, []string{"ana-1-a"}
+			h.turn(look)
+			h.posted("ana-1-a", "2026-11-01", store.Posted)
+			first := h.last("ana-1-a")
+			h.far.there = nil
+			h.turn(ingest.SweepKey)
+			if e := h.last("ana-1-a"); !e.Gone || first.ID == "" {
+				t.Fatalf("hidden, the last event of it is %+v", e)
+			}
+			h.far.there = []string{"ana-1-a"}
+			h.turn(look)
+			if e := h.last("ana-1-a"); !e.Gone {
+				t.Error("a list that is behind has brought it back")
+			}
+			h.clock.Add(time.Hour)
+			h.turn(look)
+			e := h.last("ana-1-a")
+			if e.Gone || e.ID == first.ID {
+				t.Errorf("shown again, the last event of it is %s, gone: %v", e.ID, e.Gone)
+			}
+			h.turn(look)
+			if again := h.last("ana-1-a"); again.ID != e.ID {
+				t.Error("it is taken again and again")
+			}
+		})
+	}
+}
+
+// TestAChangeBack: where a far side tells no versions, an entry that is changed and changed back was seen before, and
+// is news all the same.
+func TestAChangeBack(t *testing.T) {
+	h := newHouseOf(t, saying("    version: =instant(x.at)\n    list:\n      get: \"/people/{parent.id}/sheets\"\n      per: person\n      order: newest_first\n      changed: =instant(x.at)\n      overlap: 1m\n"+
+		"      each: '=x.lines.map(l, {\"id\": l, \"person\": x.person, \"at\": x.at, \"day\": x.day})'\n", "    list: {get: /entries}\n"))
+	var last hub.EventID
+	for _, c := range []struct {
+		day  string
+		news bool
+	}{{"8 hours", true}, {"7 hours", true}, {"8 hours", true}, {"8 hours", false}, {"7 hours", true}} {
+		h.far.says = `[{"id":"1","day":"` + c.day + `"}]`
+		h.turn(ingest.PollKey)
+		e := h.last("1")
+		if !strings.Contains(string(e.Payload), c.day) || (e.ID != last) != c.news {
+			t.Errorf("changed to %s it is %s, %s", c.day, e.Payload, e.ID)
+		}
+		last = e.ID
 	}
 }

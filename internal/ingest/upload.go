@@ -35,15 +35,19 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	if err != nil {
 		return 0, 0, err
 	}
-	list := make([]store.Arrival, len(records))
+	list, lines := make([]store.Arrival, len(records)), map[string]int{}
 	for i, x := range records {
-		a, err := in.uploaded(kind, x, conn.Settings)
+		a, err := in.uploaded(kind, x.fields, conn.Settings)
 		if err != nil {
-			return 0, 0, badRow(i+2, err)
+			return 0, 0, badRow(x.line, err)
 		}
 		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
-			return 0, 0, badRow(i+2, err)
+			return 0, 0, badRow(x.line, err)
 		}
+		if other, twice := lines[a.ID]; twice && list[i].Event.ID != list[other].Event.ID {
+			return 0, 0, badRow(x.line, fmt.Errorf("it has the id of line %d, %s, and says something else", records[other].line, a.ID))
+		}
+		lines[a.ID] = i
 		if len(list[i].Deployments) == 0 {
 			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
 		}
@@ -52,6 +56,9 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	if err != nil {
 		return 0, 0, fmt.Errorf("store the upload: %w", err)
 	}
+	if err := in.changedBack(ctx, list, taken); err != nil {
+		return 0, 0, err
+	}
 	for _, isNew := range taken {
 		if isNew {
 			fresh++
@@ -59,6 +66,20 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	}
 	in.wake()
 	return len(list), fresh, nil
+}
+
+// changedBack takes rows that an earlier file had, and a later one had otherwise.
+func (in *Ingest) changedBack(ctx context.Context, list []store.Arrival, taken []bool) error {
+	if len(list) == 0 {
+		return nil
+	}
+	for _, d := range list[0].Deployments { // all rows are of one kind
+		err := in.again(ctx, d, list, taken, func(last, now hub.Event) bool { return last.Source == now.Source && otherwise(last, now) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // uploaded is the event of a row. The record stands in the file: no second read follows.
@@ -84,8 +105,14 @@ func badRow(line int, err error) error {
 // maxPath is how many objects a column's field may lie inside.
 const maxPath = 16
 
+// tableRow is a record in a table, and the line at which it begins.
+type tableRow struct {
+	line   int
+	fields map[string]any
+}
+
 // readTable reads a header and the rows below it. An empty cell is a field that is not set.
-func readTable(table []byte) ([]map[string]any, error) {
+func readTable(table []byte) ([]tableRow, error) {
 	if !utf8.Valid(table) {
 		return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file is not UTF-8.", Hint: "Save it as CSV UTF-8 and upload again; nothing was taken."}
 	}
@@ -103,7 +130,7 @@ func readTable(table []byte) ([]map[string]any, error) {
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
 		}
 	}
-	var out []map[string]any
+	var out []tableRow
 	for {
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -118,7 +145,8 @@ func readTable(table []byte) ([]map[string]any, error) {
 				place(x, path, cells[i])
 			}
 		}
-		out = append(out, x)
+		line, _ := r.FieldPos(0)
+		out = append(out, tableRow{line, x})
 	}
 }
 

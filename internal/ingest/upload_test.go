@@ -31,9 +31,27 @@ func TestATableIsTakenOnce(t *testing.T) {
 	}
 }
 
+// TestARowThatIsCorrectedBack is taken: what came last of it was something else. A file that comes twice is taken once.
+func TestARowThatIsCorrectedBack(t *testing.T) {
+	h := newHouse(t)
+	for i, c := range []struct {
+		day   string
+		fresh int
+	}{{"2026-11-02", 1}, {"2026-11-03", 1}, {"2026-11-02", 1}, {"2026-11-02", 0}, {"2026-11-03", 1}, {"2026-11-02", 1}} {
+		_, fresh, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n1,"+c.day+"\n"))
+		if err != nil || fresh != c.fresh {
+			t.Errorf("file %d: %d are new, %v; want %d", i+1, fresh, err, c.fresh)
+		}
+		if got := h.last("1"); !strings.Contains(string(got.Payload), c.day) {
+			t.Errorf("after file %d it stands as %s", i+1, got.Payload)
+		}
+	}
+}
+
 func TestATableWithAMistakeIsNotTaken(t *testing.T) {
 	for name, c := range map[string]struct{ kind, table, code, says string }{
 		"no id":        {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
+		"an id twice":  {"entry", "id,day\n1,\"2026\n11\"\n\n1,2026-11-03\n", "upload.row", "line 5: it has the id of line 2, 1, and says something else"},
 		"a short line": {"entry", "id,day\n1\n", "upload.table", "record on line 2: wrong number of fields"},
 		"nothing":      {"entry", "", "upload.table", "no header line"},
 		"not UTF-8":    {"entry", "id,name\n1,Chlo\xe9\n", "upload.table", "not UTF-8"},

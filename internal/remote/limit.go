@@ -18,7 +18,8 @@ const slots = 20
 // Use is how much of a limit was used lately, and until when the far side wants to be left alone.
 // It is a value: shared between nodes it is read, changed and kept under a lock (package store).
 type Use struct {
-	Head  int64          `json:"head"` // the newest part: instant / part
+	Part  time.Duration  `json:"part,omitempty"` // the length of a part: 1/slots of the limit's span
+	Head  int64          `json:"head"`           // the newest part: instant / part
 	Calls [slots + 1]int `json:"calls"`
 	Held  time.Time      `json:"held"`
 	Gate  Gate           `json:"gate,omitzero"` // of the breaker, which keeps nothing else here
@@ -35,7 +36,7 @@ func (u *Use) Take(rate specfile.Rate, want int, now time.Time) (got int, wait t
 	}
 	part := max(rate.Per/slots, 1)
 	head := now.UnixNano() / int64(part)
-	u.forget(head)
+	u.forget(part, head)
 	used := 0
 	for _, n := range u.Calls {
 		used += n
@@ -53,9 +54,18 @@ func (u *Use) Take(rate specfile.Rate, want int, now time.Time) (got int, wait t
 	return 0, part
 }
 
-// forget drops what has left the span.
-func (u *Use) forget(head int64) {
+// forget drops what has left the span. Where the limit has another span than before, or the clock was set back by
+// more than one, nobody knows what has: all of it counts as used now.
+func (u *Use) forget(part time.Duration, head int64) {
 	gone := head - u.Head
+	if u.Part != part || gone < -slots {
+		used := 0
+		for _, n := range u.Calls {
+			used += n
+		}
+		u.Part, u.Head, u.Calls = part, head, [slots + 1]int{slots: used}
+		return
+	}
 	switch {
 	case gone <= 0: // another node's clock is ahead by a part: its newest is ours
 		return

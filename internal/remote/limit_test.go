@@ -47,6 +47,36 @@ func TestNoSpanHoldsMoreThanTheLimit(t *testing.T) {
 	}
 }
 
+// TestALimitWhoseSpanChanges: what was used by the old one is not in the way of the new one for longer than its
+// span, and counts until then. So it is where a clock that was ahead is set right.
+func TestALimitWhoseSpanChanges(t *testing.T) {
+	begin := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		was, is specfile.Rate
+		back    time.Duration
+	}{
+		"from an hour to a day":     {specfile.Rate{N: 10, Per: time.Hour}, specfile.Rate{N: 10, Per: 24 * time.Hour}, 0},
+		"from a day to an hour":     {specfile.Rate{N: 10, Per: 24 * time.Hour}, specfile.Rate{N: 10, Per: time.Hour}, 0},
+		"a clock that is set back":  {specfile.Rate{N: 10, Per: time.Hour}, specfile.Rate{N: 10, Per: time.Hour}, 300 * time.Hour},
+		"to twice as many a minute": {specfile.Rate{N: 5, Per: 30 * time.Second}, specfile.Rate{N: 5, Per: time.Minute}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var u Use
+			u.Take(c.was, int(c.was.N), begin)
+			now := begin.Add(-c.back)
+			if got, _ := u.Take(c.is, 1, now); got != 0 {
+				t.Error("what was used a moment ago is forgotten")
+			}
+			for range 2 { // and again: it is no matter of the first span
+				now = now.Add(c.is.Per + c.is.Per/slots)
+				if got, wait := u.Take(c.is, int(c.is.N), now); got != int(c.is.N) {
+					t.Fatalf("%d calls a span later, and %s to wait", got, wait)
+				}
+			}
+		})
+	}
+}
+
 func TestTheFarSidesWordIsObeyed(t *testing.T) {
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	u := Use{Held: now.Add(30 * time.Second)}

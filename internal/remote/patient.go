@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"throughline/internal/connector"
@@ -20,6 +21,43 @@ func (c *Client) Patient(w Wait) *Client {
 	return &patient
 }
 
+// PatientFor is Patient for work that waits in a worker's hand: it gives up a call, and tells what the far side said,
+// rather than wait for longer than most in all.
+func (c *Client) PatientFor(most time.Duration, w Wait) *Client {
+	patient := c.Patient(w)
+	patient.most = most
+	return patient
+}
+
+// Reading is one of many calls under ctx: a patient client waits once the first of them was answered. Until then nothing
+// is lost by coming back later, and a far side that cannot be reached keeps nobody waiting.
+func Reading(ctx context.Context) context.Context {
+	return context.WithValue(ctx, reading{}, new(atomic.Bool))
+}
+
+type reading struct{}
+
+// Ends is what a Wait gives where the process ends: who waited comes back for it.
+func Ends(left time.Duration) error {
+	return &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The service ends; what was being read is read again.", After: left}
+}
+
+// Rest waits by the clock on the wall, unless the process ends.
+func Rest(ends <-chan struct{}) Wait {
+	return func(ctx context.Context, d time.Duration) error {
+		ctx, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		go func() {
+			select {
+			case <-ends:
+				stop(Ends(d))
+			case <-ctx.Done():
+			}
+		}()
+		return Sleep(ctx, d)
+	}
+}
+
 // Sleep waits by the clock on the wall.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
@@ -36,6 +74,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 const mostTries = 4
 
 func (c *Client) patiently(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
+	waited := time.Duration(0)
 	for tries := 1; ; {
 		answer, err := c.call(ctx, conn, op, vars)
 		e := hub.AsError(err)
@@ -50,6 +89,9 @@ func (c *Client) patiently(ctx context.Context, conn *Connection, op *connector.
 			pause = max(pause, time.Duration(tries)*time.Second)
 			tries++
 		default:
+			return answer, err
+		}
+		if waited += pause; c.most > 0 && waited > c.most {
 			return answer, err
 		}
 		if err := c.wait(ctx, pause); err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"throughline/internal/connector"
@@ -80,7 +81,8 @@ type Client struct {
 	budgets  Budgets
 	alone    bool
 	now      func() time.Time
-	wait     Wait // nil: who calls is told how long to wait
+	wait     Wait          // nil: who calls is told how long to wait
+	most     time.Duration // that one call is waited for; 0: as long as it takes
 }
 
 // New makes a client. Budgets is nil where nothing is kept: this process is the only one and forgets.
@@ -103,10 +105,16 @@ type Vars map[string]any
 // Call sends the operation and reads the answer. Before it returns Throttled or Unavailable nothing
 // has happened at the far side; after Uncertain nobody knows.
 func (c *Client) Call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
-	if c.wait != nil && op.Write == nil {
+	if c.wait == nil || op.Write != nil {
+		return c.call(ctx, conn, op, vars)
+	}
+	begun, _ := ctx.Value(reading{}).(*atomic.Bool)
+	if begun == nil || begun.Load() {
 		return c.patiently(ctx, conn, op, vars)
 	}
-	return c.call(ctx, conn, op, vars)
+	answer, err := c.call(ctx, conn, op, vars)
+	begun.Store(err == nil)
+	return answer, err
 }
 
 func (c *Client) call(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {

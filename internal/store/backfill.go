@@ -33,8 +33,10 @@ func (t *Tenant) StopBackfill(ctx context.Context, d hub.DeploymentID, key, stop
 	})
 }
 
-// DueNow lets a row that ticks by itself tick at once.
+// DueNow lets a row that ticks by itself tick at once, or once more after the tick that is under way: it sees that it is
+// due later than when it began. One that is tried again after a failure keeps its time, for each try counts.
 func (t *Tenant) DueNow(ctx context.Context, d hub.DeploymentID, key string) error {
-	_, err := t.db.exec(ctx, `UPDATE work SET due_at = ? WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'later'`, micros(t.now()), t.id, d, key)
+	const q = `UPDATE work SET due_at = ? WHERE tenant = ? AND deployment = ? AND record_key = ? AND (state = 'running' OR state = 'later' AND attempts = 0)`
+	_, err := t.db.exec(ctx, q, micros(t.now()), t.id, d, key)
 	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"throughline/internal/hub"
@@ -212,6 +213,17 @@ func (t *Tenant) Deployments(ctx context.Context) ([]Deployment, error) {
 		AND revision = (SELECT MAX(revision) FROM deployment x WHERE x.tenant = d.tenant AND x.id = d.id) ORDER BY id`
 	r, err := t.db.query(ctx, q, t.id)
 	return all(r, err, scanDeployment)
+}
+
+// Stamp is another one after each change of the tenant's flows and connections, whichever node made it.
+func (t *Tenant) Stamp(ctx context.Context) (string, error) {
+	const q = `SELECT (SELECT COUNT(*) FROM deployment WHERE tenant = ?), (SELECT COALESCE(MAX(updated_at), 0) FROM connection WHERE tenant = ?)`
+	r, err := t.db.query(ctx, q, t.id, t.id)
+	v, err := one(all(r, err, func(r rows, v *[2]int64) error { return r.Scan(&v[0], &v[1]) }))
+	if err != nil || v == nil {
+		return "", err
+	}
+	return fmt.Sprint(*v), nil
 }
 
 // Deployment reads one revision, or nil.

@@ -82,3 +82,24 @@ func stale(b *bench) {
 		b.Error("an older version ran after a newer one")
 	}
 }
+
+// lastCame: what came last of a record is what waits, or what waits behind what runs.
+func lastCame(b *bench) {
+	b.accept("t1", "1", "e1", 0)
+	w := b.one()
+	b.accept("t1", "1", "e2", 0)
+	b.accept("t1", "2", "e3", 0)
+	b.accept("t2", "3", "e4", 0)
+	var keys []string
+	for range 3 * store.Together { // more than one question asks for
+		keys = append(keys, w.Key, "nobody's")
+	}
+	last, err := b.store.Tenant("t1").LastEvents(b.ctx, w.Deployment, append(keys, b.arrival("t1", "2", "", 0, 0).Event.Key.String(), b.arrival("t2", "3", "", 0, 0).Event.Key.String()))
+	b.must(err)
+	if len(last) != 2 || last[w.Key].ID != "evt_e2" || last[w.Key].Received.IsZero() {
+		b.Errorf("last came %+v, want e2 and e3", last)
+	}
+	if none, err := b.store.Tenant("t1").LastEvents(b.ctx, w.Deployment, nil); err != nil || len(none) != 0 {
+		b.Errorf("of nothing came %+v, %v", none, err)
+	}
+}

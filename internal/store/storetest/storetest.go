@@ -49,6 +49,8 @@ func Run(t *testing.T, open Opener) {
 		"an outcome that is told twice does not end the next run":      toldTwice,
 		"an event on a running record runs next":                       remembered,
 		"an older version never takes a newer one's place":             stale,
+		"what came last of a record is known":                          lastCame,
+		"what one node applies, the others see":                        changesAreSeen,
 		"tenants take turns, however much one of them has waiting":     fair,
 		"a tenant's flows take turns":                                  flowsTakeTurns,
 		"a tenant is handed no more than it has room for":              roomIsKept,

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"time"
 
 	"throughline/internal/store"
 )
@@ -27,5 +28,32 @@ func isolation(b *bench) {
 	b.must(err)
 	if other != nil || len(mine) != 1 {
 		b.Errorf("other %v mine %v", other, mine)
+	}
+}
+
+// changesAreSeen: what one node applies, the others see by the stamp, and nothing else changes it.
+func changesAreSeen(b *bench) {
+	t := b.store.Tenant("t1")
+	last := ""
+	apply := func(what string, change store.Setup, changes bool) {
+		change.Customer = store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR"}
+		b.must(b.store.Apply(b.ctx, change))
+		stamp, err := t.Stamp(b.ctx)
+		b.must(err)
+		if (stamp != last) != changes {
+			b.Errorf("%s: the stamp was %q and is %q", what, last, stamp)
+		}
+		last = stamp
+	}
+	conn := store.Connection{Tenant: "t1", ID: "crm", Connector: "c", Settings: "{}", State: "active", Updated: b.clock.Now()}
+	apply("a customer", store.Setup{}, true)
+	apply("a connection", store.Setup{Connections: []store.Connection{conn}}, true)
+	apply("a flow", store.Setup{Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: "{}"}}}, true)
+	apply("nothing", store.Setup{}, false)
+	conn.Updated = conn.Updated.Add(time.Second)
+	apply("a connection again", store.Setup{Connections: []store.Connection{conn}}, true)
+	apply("a revision", store.Setup{Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 2, State: "active", Spec: "{}"}}}, true)
+	if other, err := b.store.Tenant("t2").Stamp(b.ctx); err != nil || other == last {
+		b.Errorf("another customer's is %q, %v", other, err)
 	}
 }
