@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"throughline/internal/canonical"
+	"throughline/internal/connector"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
@@ -93,26 +94,50 @@ func (r *run) reconsider(p *workflow.Plan) error {
 	return nil
 }
 
-// complete sends what belongs to a posted record and an earlier attempt has not come to, and ends the run.
+// complete sends what belongs to a posted record and an earlier attempt has not come to, or has undone on its way to
+// taking it back, and ends the run.
 func (r *run) complete(line *store.Posting) error {
-	if !r.resumed && !r.work.Parked {
-		return errDone
-	}
 	end := r.flow.end(line.Connection)
-	if end == nil || end.Mappings[line.Type] == nil {
+	if end == nil || end.Mappings[line.Type] == nil || len(end.Mappings[line.Type].Kind.After) == 0 {
 		return errDone
 	}
-	link, err := r.tenant.Link(r.ctx, line.Record, end.Conn.ID)
-	if err != nil || link == nil {
+	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type}, links: map[string]*store.Link{}}
+	w := &write{run: r, end: end, m: end.Mappings[line.Type], res: res, fields: map[string]any{}}
+	earlier, _, err := w.history()
+	if err != nil || !w.unfinished(earlier) && !r.resumed && !r.work.Parked {
 		return cmp.Or(err, errDone)
 	}
-	fields, err := r.flow.Schemas.Schema(line.Type).Decode(line.Fields)
-	if err != nil {
+	if w.link, err = r.tenant.Link(r.ctx, line.Record, end.Conn.ID); err != nil || w.link == nil {
+		return cmp.Or(err, errDone)
+	}
+	res.links[end.Role] = w.link
+	if res.record.Fields, err = r.flow.Schemas.Schema(line.Type).Decode(line.Fields); err != nil {
 		return err
 	}
-	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: fields}, links: map[string]*store.Link{end.Role: link}}
-	w := &write{run: r, end: end, m: end.Mappings[line.Type], res: res, link: link, fields: map[string]any{}}
-	return cmp.Or(w.follow(false), errDone)
+	for i := range w.m.Kind.After {
+		op := &w.m.Kind.After[i]
+		if err := w.carry(op, earlier, op.When != nil); err != nil {
+			return err
+		}
+	}
+	return errDone
+}
+
+// unfinished reports whether something was done to a record there since what makes it complete, or whether that was
+// never done.
+func (w *write) unfinished(earlier map[string]*store.Write) bool {
+	var completed time.Time
+	for _, was := range earlier {
+		if was.State == "done" && was.Started.After(completed) && slices.ContainsFunc(w.m.Kind.After, func(op connector.FollowOp) bool { return op.Name == was.Operation }) {
+			completed = was.Started
+		}
+	}
+	for _, was := range earlier {
+		if was.Started.After(completed) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *run) openBooks() error {

@@ -181,15 +181,7 @@ func (w *write) act(op *connector.FollowOp) error {
 	if err != nil {
 		return err
 	}
-	for n := 0; ; n++ {
-		f, err := w.followUp(op, nil, n)
-		if err != nil {
-			return err
-		}
-		if was := earlier[f.intent.OpKey]; was == nil || was.State != "done" {
-			return f.once(was)
-		}
-	}
+	return w.carry(op, earlier, true)
 }
 
 // reverse writes a record with the opposite sign.
