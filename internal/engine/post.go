@@ -23,6 +23,7 @@ type books struct {
 	lines   []store.Posting
 	stands  *store.Posting // the line that is not taken back; nil: none
 	content string         // by which it stands; a person's decision may have changed it
+	kept    *store.Posting // the last such decision
 	sending *store.Posting // the line whose outcome is not known
 	next    int64          // the number of the next line
 }
@@ -39,7 +40,7 @@ func readBooks(lines []store.Posting) books {
 		case l.State == store.Sending:
 			b.sending = l
 		case l.State == store.Kept:
-			b.content = l.Content
+			b.kept, b.content = l, l.Content
 		case l.State == store.Posted && l.Reverses == "":
 			b.stands, b.content = l, l.Content
 		case l.State == store.Posted && b.stands != nil && l.Reverses == b.stands.Record:
@@ -83,7 +84,13 @@ func (r *run) reconsider(p *workflow.Plan) error {
 	case b.stands == nil:
 		return nil
 	case b.same(content):
-		return r.complete(b.stands)
+		goes, err := r.goes(b.stands)
+		if err != nil {
+			return err
+		}
+		if !goes {
+			return r.complete(b.stands)
+		}
 	}
 	if err := r.takeBack(p, content); err != nil {
 		return err
@@ -92,6 +99,16 @@ func (r *run) reconsider(p *workflow.Plan) error {
 		return errDone
 	}
 	return nil
+}
+
+// goes reports whether a person has chosen that a line is taken back though it is the same by now: it was asked about
+// again, or has changed back meanwhile.
+func (r *run) goes(line *store.Posting) (bool, error) {
+	if !r.work.Parked {
+		return false, nil
+	}
+	choice, err := r.choice(line)
+	return choice == Credit || choice == NextInvoice, err
 }
 
 // complete sends what belongs to a posted record and an earlier attempt has not come to, or has undone on its way to
