@@ -22,6 +22,7 @@ import (
 	"throughline/internal/api"
 	"throughline/internal/app"
 	"throughline/internal/books"
+	"throughline/internal/control"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/simulator"
@@ -507,5 +508,27 @@ func TestWhatIsExplained(t *testing.T) {
 	}
 	if refused != 1 || sum(after, books.InException) != 0 {
 		t.Errorf("refused are %d, and %d s are in exception", refused, sum(after, books.InException))
+	}
+}
+
+// TestWhatAPersonHasSet: an entry on no project is posted on the one that a person has set, and so it stands in the statement.
+func TestWhatAPersonHasSet(t *testing.T) {
+	m := openMonth(t)
+	before := m.balance(false)
+	list, err := m.app.Store.Tenant(tenant).Exceptions(t.Context(), store.Filter{State: "open"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d exceptions, %v", len(list), err)
+	}
+	set := control.Resolving{Exceptions: []hub.ExceptionID{list[0].ID}, How: control.Set, Fields: map[string]string{"project": support, "task": m.tasks[0]}}
+	if _, err := m.app.Control.Resolve(t.Context(), admin, tenant, set); err != nil {
+		t.Fatal(err)
+	}
+	m.settle()
+	after := m.balance(false)
+	for _, f := range after.Findings {
+		t.Errorf("unexplained: %+v", f)
+	}
+	if was, is := entries(before, books.InERP), entries(after, books.InERP); is != was+1 || entries(after, books.InException) != 0 {
+		t.Errorf("in the ERP are %d, were %d; in exception are %d", is, was, entries(after, books.InException))
 	}
 }

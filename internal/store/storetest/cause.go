@@ -229,6 +229,9 @@ func editing(b *bench) {
 	if len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(edit) {
 		b.Errorf("kept is %+v, want %+v", got, edit)
 	}
+	if all, err := t.StandingEdits(b.ctx, "deals"); err != nil || fmt.Sprint(all) != fmt.Sprint(map[string][]store.Edit{edit.Key: {edit}}) {
+		b.Errorf("standing are %+v, %v", all, err)
+	}
 	for _, w := range b.claim(10) {
 		b.finish(w.Work, hub.Written)
 	}
