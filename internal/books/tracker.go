@@ -178,10 +178,11 @@ func (r *reading) readEntry(kind *connector.Kind, id hub.RecordID, vendor string
 	if e.Content, err = r.flow.Template.Post.Content(rec.Fields); err != nil {
 		return nil, err
 	}
-	e.Approved = r.period.Has(e.Date)
-	if when := r.flow.Template.When; when != nil && e.Approved {
-		e.Approved, err = when.TrueAt(r.flow.Place, r.vars(rec.ID, rec.Fields))
+	inside := r.period.Has(e.Date)
+	if e.Wanted = inside || r.cases[id] != nil; e.Wanted && r.flow.Template.When != nil {
+		e.Wanted, err = r.flow.Template.When.TrueAt(r.flow.Place, r.vars(rec.ID, rec.Fields))
 	}
+	e.Approved = e.Wanted && inside
 	return e, err
 }
 
