@@ -89,3 +89,27 @@ func (h *bookHouse) settled(want string) {
 		}
 	}
 }
+
+// TestEachOfThreeFormsHasAnOutcome: the second one comes while the first is under way, the third while the first waits to
+// be tried again (R2).
+func TestEachOfThreeFormsHasAnOutcome(t *testing.T) {
+	h := newBooks(t)
+	done := false
+	h.far.on(func(_ int, when string) (int, bool) {
+		if done || when != "before" {
+			return 0, false
+		}
+		done = true
+		h.log("e1 u1 p1 2026-03-02 1800 approved")
+		return 503, true
+	})
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.round()
+	h.far.on(nil)
+	h.log("e1 u1 p1 2026-03-02 7200 approved")
+	h.drain()
+	h.stands("P1 2026-03-02 7200 completed")
+	if runs := h.runs(); len(runs) != 3 {
+		t.Errorf("of three events %d have an outcome: %+v", len(runs), runs)
+	}
+}
