@@ -260,7 +260,9 @@ func (t *Tenant) EndEdits(ctx context.Context, d hub.DeploymentID, key string, e
 			return err
 		}
 		done = true
-		const again = `UPDATE work SET state = 'ready', lane = 0, due_at = ? WHERE tenant = ? AND deployment = ? AND record_key = ? AND state IN ('idle', 'parked') AND event <> ''`
+		const again = `
+			UPDATE work SET state = 'ready', lane = 0, due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND deployment = ? AND record_key = ? AND event <> ''
+			AND (state IN ('idle', 'parked') OR state = 'waiting' AND waits_on NOT LIKE 'flow:%')` // which may be for what the edit has set
 		if _, err := x.exec(ctx, again, micros(t.now()), t.id, d, key); err != nil {
 			return err
 		}

@@ -253,6 +253,22 @@ func editing(b *bench) {
 	}
 }
 
+// endingWait: what a person had set is what the row waits for; it looks again once that has ended.
+func endingWait(b *bench) {
+	t := b.store.Tenant("t1")
+	b.accept("t1", "1", "e1", 0)
+	e := b.parkAs(store.Exception{Class: "validation", Code: "x", Message: "m"})
+	edit := store.Edit{Deployment: e.Deployment, Key: e.Key, Fields: []byte(`{"a":"1"}`), Who: "ana", Made: b.clock.Now()}
+	_, err := t.Resolve(b.ctx, []store.Member{e}, store.Resolution{State: "resolved", Retry: true, Edits: []store.Edit{edit}}, b.by("exception.set"))
+	b.must(err)
+	b.waitFor("rec_never", "project Never in erp", 60, "")
+	done, err := t.EndEdits(b.ctx, e.Deployment, e.Key, store.AuditEntry{At: b.clock.Now(), Who: "ana", Action: "record.edit_ended", Object: e.Key})
+	b.must(err)
+	if list := b.claim(10); !done || len(list) != 1 {
+		b.Errorf("ended %v, and %d rows look again, want the one that waited", done, len(list))
+	}
+}
+
 // linking: a person says who a record is over there.
 func linking(b *bench) {
 	t := b.store.Tenant("t1")
