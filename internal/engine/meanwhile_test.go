@@ -113,3 +113,54 @@ func TestEachOfThreeFormsHasAnOutcome(t *testing.T) {
 		t.Errorf("of three events %d have an outcome: %+v", len(runs), runs)
 	}
 }
+
+// TestWhatOneSystemRefusesAnotherTakes: the flow has another ERP when a line that the first one refused is sent again; it
+// stands in the books of the second, and is taken back there.
+func TestWhatOneSystemRefusesAnotherTakes(t *testing.T) {
+	h := newBooks(t)
+	h.far.on(func(call int, when string) (int, bool) { return 400, call == 4 && when == "before" })
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.drain()
+	h.stands()
+	list, err := h.store.Tenant("t1").Exceptions(t.Context(), store.Filter{State: "open"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("open are %+v, %v", list, err)
+	}
+	h.has("erp2")
+	h.choose(list[0], "resolved")
+	h.drain()
+	h.stands("P1 2026-03-02 3600 completed")
+	h.log("e1 u1 p1 2026-03-02 1800 approved")
+	h.drain()
+	h.settled("P1 2026-03-02 1800 completed")
+}
+
+// TestWhatOneSystemMayHaveIsNotSentToAnother: the first ERP has the line, its answer was lost.
+func TestWhatOneSystemMayHaveIsNotSentToAnother(t *testing.T) {
+	h := newBooks(t)
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 4 && when == "after" })
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.round()
+	h.far.on(nil)
+	h.has("erp2")
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.drain()
+	h.parked("posting.elsewhere")
+	h.stands("P1 2026-03-02 3600 open")
+}
+
+// has gives the flow another ERP, which knows the same project.
+func (h *bookHouse) has(erp hub.ConnectionID) {
+	h.Helper()
+	s := h.hours()
+	s.Connections = []store.Connection{{Tenant: "t1", ID: erp, Connector: "ledger", Settings: `{"url":"http://far.example"}`, State: "active", Updated: h.clock.Now()}}
+	s.Deployments[0].Revision, s.Deployments[0].Spec = 2, fmt.Sprintf(`{"template":"hours","version":1,"roles":{"time":"time","erp":%q}}`, erp)
+	if err := h.store.Apply(context.Background(), s); err != nil {
+		h.Fatal(err)
+	}
+	link := store.Link{Record: hub.RecordIDFor("t1", "time", "project", "p1"), Connection: erp, Kind: "project", ExternalID: "P1"}
+	if _, err := h.store.Journal().Record(context.Background(), store.Step{Tenant: "t1", Links: []store.Link{link}}); err != nil {
+		h.Fatal(err)
+	}
+	h.start()
+}

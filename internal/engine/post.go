@@ -75,7 +75,7 @@ func (r *run) reconsider(p *workflow.Plan) error {
 		return err
 	}
 	b := &r.books
-	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "") {
+	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "" || l.Connection != r.flow.Roles[p.To[0]].Conn.ID) {
 		return r.settleLine(l)
 	}
 	switch {
@@ -352,7 +352,7 @@ func (r *run) overLimit(p *workflow.Plan, w *write) error {
 func (r *run) settleLine(l *store.Posting) error {
 	end, target := r.flow.end(l.Connection), l.Record
 	if end == nil {
-		return fmt.Errorf("the flow has no connection %s", l.Connection)
+		return elsewhere(l)
 	}
 	recordType := l.Type
 	if line := r.books.line(l.Reverses); line != nil && l.How == byDeleting {
@@ -374,6 +374,12 @@ func (r *run) settleLine(l *store.Posting) error {
 		return err
 	}
 	return &pause{until: r.e.Now(), reason: "An earlier write of this record was settled first."}
+}
+
+// elsewhere asks a person about a line in the books of a system that the flow had before.
+func elsewhere(l *store.Posting) error {
+	return &hub.Error{Kind: hub.Blocked, Code: "posting.elsewhere", Value: string(l.Connection), Message: fmt.Sprintf("It was sent to %s, which the flow does not have any more.", l.Connection),
+		Hint: "Give the flow that connection back until this is settled; or take it back there, and ignore this."}
 }
 
 // again is a write whose outcome is not known, as it was sent.

@@ -40,7 +40,7 @@ func (r *run) takeBack(p *workflow.Plan, content string) error {
 	line := r.books.stands
 	end := r.flow.end(line.Connection)
 	if end == nil || end.Mappings[line.Type] == nil {
-		return fmt.Errorf("the flow has no connection %s that carries a %s", line.Connection, line.Type)
+		return elsewhere(line)
 	}
 	link, err := r.tenant.Link(r.ctx, line.Record, end.Conn.ID)
 	if err != nil {
