@@ -16,6 +16,7 @@ import (
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
+	"throughline/internal/workflow"
 )
 
 // Period is the business days from one to the other, both included.
@@ -93,7 +94,8 @@ type Entry struct {
 	Vendor   string // its id there
 	Version  int64
 	Content  string // of the fields by which what is posted stands
-	Approved bool   // by the flow's trigger, and in the period
+	Wanted   bool   // by the flow's trigger
+	Approved bool   // wanted, and in the period
 	look     int    // the reading that showed it
 	Facts
 }
@@ -173,6 +175,16 @@ func (c *Case) stands() (line *Line, kept string) {
 	return line, kept
 }
 
+// left reports whether a person has decided that what stands stays though the entry is as it is now.
+func (c *Case) left() (line *Line, left bool) {
+	line, kept := c.stands()
+	now := workflow.Withdrawn
+	if c.Entry != nil && c.Entry.Wanted {
+		now = c.Entry.Content
+	}
+	return line, line != nil && kept == now
+}
+
 // Why is what our ledger knows of an entry that does not simply balance.
 type Why struct {
 	State     hub.WorkState // of its row of work; "": there is none
@@ -180,6 +192,7 @@ type Why struct {
 	Exception *store.Exception // the last one; nil: never
 	Early     bool             // from before the flow's beginning, and never looked at
 	Ran       bool             // a run of it ended while the books were read
+	Left      bool             // a person has decided that what stands of it in another period stays
 	Unseen    bool             // it changed since the last poll, or while the books were read
 	Amount    exact.Money      // what the flow thought it worth
 }

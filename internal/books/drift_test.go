@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -22,6 +23,8 @@ import (
 	"throughline/internal/api"
 	"throughline/internal/app"
 	"throughline/internal/books"
+	"throughline/internal/control"
+	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/simulator"
@@ -508,4 +511,86 @@ func TestWhatIsExplained(t *testing.T) {
 	if refused != 1 || sum(after, books.InException) != 0 {
 		t.Errorf("refused are %d, and %d s are in exception", refused, sum(after, books.InException))
 	}
+}
+
+// TestWhatAPersonHasSet: an entry on no project is posted on the one that a person has set, and so it stands in the statement.
+func TestWhatAPersonHasSet(t *testing.T) {
+	m := openMonth(t)
+	before := m.balance(false)
+	list, err := m.app.Store.Tenant(tenant).Exceptions(t.Context(), store.Filter{State: "open"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d exceptions, %v", len(list), err)
+	}
+	set := control.Resolving{Exceptions: []hub.ExceptionID{list[0].ID}, How: control.Set, Fields: map[string]string{"project": support, "task": m.tasks[0]}}
+	if _, err := m.app.Control.Resolve(t.Context(), admin, tenant, set); err != nil {
+		t.Fatal(err)
+	}
+	m.settle()
+	after := m.balance(false)
+	for _, f := range after.Findings {
+		t.Errorf("unexplained: %+v", f)
+	}
+	if was, is := entries(before, books.InERP), entries(after, books.InERP); is != was+1 || entries(after, books.InException) != 0 {
+		t.Errorf("in the ERP are %d, were %d; in exception are %d", is, was, entries(after, books.InException))
+	}
+}
+
+// TestWhatIsLeftOverAMonthsEnd: an entry that was billed is moved to December, and a person decides that the bill stays.
+// November has it in the ERP, December approved, and both say that it was decided.
+func TestWhatIsLeftOverAMonthsEnd(t *testing.T) {
+	m := openMonth(t)
+	posted := m.rows(m.erp, "time_entry")[0]
+	m.update(m.erp, "time_entry", posted.ID, map[string]any{"ApprovalStatus": "Released"})
+	for _, r := range m.rows(m.erp, "project_transaction") {
+		line := maps.Clone(r.Fields["Details"].([]any)[0].(map[string]any))
+		line["Billed"] = true
+		m.update(m.erp, "project_transaction", r.ID, map[string]any{"Details": []any{line}})
+	}
+	m.rewrite(m.entryOf(posted.ID), "2026-11-30T00:00:00Z", map[string]any{"start": "2026-12-01T08:00:00Z", "end": "2026-12-01T09:00:00Z"})
+	list, err := m.app.Store.Tenant(tenant).Exceptions(t.Context(), store.Filter{State: "open"})
+	i := slices.IndexFunc(list, func(e store.Exception) bool { return e.Code == "posting.fixed" })
+	if err != nil || i < 0 {
+		t.Fatalf("open are %+v, %v", list, err)
+	}
+	if _, err := m.app.Control.Resolve(t.Context(), admin, tenant, control.Resolving{Exceptions: []hub.ExceptionID{list[i].ID}, How: engine.Leave}); err != nil {
+		t.Fatal(err)
+	}
+	m.settle()
+	for _, period := range []string{"2026-11", "2026-12"} {
+		s, err := m.app.Control.Balance(t.Context(), admin, tenant, period, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range s.Findings {
+			t.Errorf("in %s is found %+v", period, f)
+		}
+		if n := entries(s, books.Decided); n != 1 {
+			t.Errorf("in %s are %d decided, want one", period, n)
+		}
+	}
+}
+
+// rewrite changes an entry that was approved, and lets its week, and the week of the day that it has now, be approved again.
+func (m *month) rewrite(id string, week string, fields map[string]any) {
+	m.Helper()
+	find := func(entity, id string) map[string]any {
+		rows := m.rows(m.time, entity)
+		return rows[slices.IndexFunc(rows, func(r simulator.Row) bool { return r.ID == id })].Fields
+	}
+	old := fmt.Sprint(find("time_entry", id)["approvalRequestId"])
+	m.update(m.time, "approval_request", old, map[string]any{"state": "WITHDRAWN_APPROVAL"})
+	m.update(m.time, "time_entry", id, fields)
+	request := find("approval_request", old)
+	for _, start := range []any{request["start"], week} {
+		anew := m.insert(m.time, "approval_request", map[string]any{"workspaceId": workspace, "userId": request["userId"], "start": start})
+		m.update(m.time, "approval_request", anew, map[string]any{"state": "APPROVED"})
+	}
+	both, err := books.ParsePeriod("2026-11-01..2026-12-31")
+	if err == nil {
+		err = m.app.Control.Backfill(m.Context(), admin, tenant, "hours", both.From, both.To, false)
+	}
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.settle()
 }

@@ -8,7 +8,6 @@ import (
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
-	"throughline/internal/workflow"
 )
 
 // Column is where in the statement something counts.
@@ -77,15 +76,15 @@ type judgement struct {
 	*Case
 	period Period
 	stands *Line // what is posted and not taken back
-	kept   string
-	moving bool // a line is being sent
+	left   bool  // by a person's decision, though the entry has changed
+	moving bool  // a line is being sent
 	Verdict
 }
 
 // Judge says where a case counts, and what of it is not explained.
 func Judge(c *Case, p Period) Verdict {
 	j := &judgement{Case: c, period: p}
-	j.stands, j.kept = c.stands()
+	j.stands, j.left = c.left()
 	j.moving = slices.ContainsFunc(c.Lines, func(l Line) bool { return l.State == store.Sending })
 	j.farSide()
 	j.source()
@@ -184,7 +183,7 @@ func (j *judgement) source() {
 		j.broken()
 	case approved && j.stands != nil && j.stands.Content == j.Entry.Content:
 		j.same()
-	case approved && j.stands != nil && j.kept == j.Entry.Content:
+	case approved && j.left:
 		mine := j.mine()
 		j.add(Approved, "", 1, mine)
 		j.both(Decided, "kept", mine)
@@ -192,7 +191,7 @@ func (j *judgement) source() {
 		mine := j.mine()
 		j.add(Approved, "", 1, mine)
 		j.explain(mine)
-	case j.stands != nil && j.kept == workflow.Withdrawn:
+	case j.left:
 		j.both(Decided, "kept")
 	case j.stands != nil:
 		j.explain()
@@ -283,6 +282,8 @@ func (j *judgement) reason() (c Column, why string, ok bool) {
 		}
 	}
 	switch {
+	case w.Left:
+		return Decided, "kept", true
 	case w.Ran || w.Unseen:
 		return Waiting, "It has just been changed.", true
 	case w.Early:

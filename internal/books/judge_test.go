@@ -51,7 +51,14 @@ func on(p hub.RecordID) func(*Facts) { return func(f *Facts) { f.Project = p } }
 func priced(s string) func(*Facts) { return func(f *Facts) { f.Amount = eur(s) } }
 
 func entry(content string, change ...func(*Facts)) *Entry {
-	return &Entry{Vendor: "e1", Content: content, Approved: true, Facts: work(change...)}
+	return &Entry{Vendor: "e1", Content: content, Wanted: true, Approved: true, Facts: work(change...)}
+}
+
+// later is an entry that counts, on a day of the month after.
+func later(content string) *Entry {
+	e := entry(content, func(f *Facts) { f.Date = day("2026-12-01") })
+	e.Approved = false
+	return e
 }
 
 // line is a posted line that was found in the ERP as it was sent.
@@ -126,6 +133,9 @@ func TestJudge(t *testing.T) {
 		{"changed after it was billed: a person is asked", Case{Entry: entry("b", hours(6)), Lines: []Line{line(1, first, "", "t1")}, Why: &Why{State: hub.Stopped, Exception: &store.Exception{State: "open", Code: "posting.fixed"}}}, "A6 E8 X-2", "A600 E800 X-200", ""},
 		{"changed, and not noticed", Case{Entry: entry("b", hours(6)), Lines: []Line{line(1, first, "", "t1")}, Why: idle}, "A6 E8 U-2", "A600 E800 U-200", NotNoticed},
 		{"changed, and left by a person", Case{Entry: entry("b", hours(6)), Lines: []Line{line(1, first, "", "t1"), keptLine("b")}}, "A6 E8 D-2", "A600 E800 D-200", ""},
+		{"moved to the next month, and left by a person", Case{Entry: later("b"), Lines: []Line{line(1, first, "", "t1"), keptLine("b")}}, "E8 D-8", "E800 D-800", ""},
+		{"moved here from the month before, and left by a person there", Case{Entry: entry("b"), Why: &Why{State: hub.Idle, Left: true}}, "A8 D8", "", ""},
+		{"left as withdrawn, then counts in the next month unnoticed", Case{Entry: later("b"), Lines: []Line{line(1, first, "", "t1"), keptLine("withdrawn")}, Why: idle}, "E8 U-8", "E800 U-800", Orphan},
 		{"withdrawn, and left by a person", Case{Lines: []Line{line(1, first, "", "t1"), keptLine("withdrawn")}}, "E8 D-8", "E800 D-800", ""},
 		{"left by a person, then withdrawn unnoticed", Case{Lines: []Line{line(1, first, "", "t1"), keptLine("b")}, Why: idle}, "E8 U-8", "E800 U-800", Orphan},
 		{"taken back by deleting, and posted anew", Case{Entry: entry("a"), Lines: []Line{not(line(1, first, "", ""), gone), line(2, second, first, ""), line(3, third, "", "t3")}}, "A8 E8", "A800 E800", ""},

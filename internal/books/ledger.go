@@ -88,17 +88,20 @@ func (r *reading) again(c *Case) error {
 		return err
 	}
 
-	old := c.Lines
+	old, whole := c.Lines, Case{Entry: c.Entry}
 	c.Lines = nil
 	for i := range list {
 		l := &list[i]
-		d, err := exact.ParseDate(l.Date)
-		if err != nil || l.Deployment != r.flow.ID || !r.period.Has(d) {
-			continue // a line without a day lies in no period
+		if l.Deployment != r.flow.ID {
+			continue
 		}
 		line, err := r.line(l)
 		if err != nil {
 			return err
+		}
+		whole.Lines = append(whole.Lines, line)
+		if d, err := exact.ParseDate(l.Date); err != nil || !r.period.Has(d) {
+			continue // a line without a day lies in no period
 		}
 		if i := slices.IndexFunc(old, func(o Line) bool { return o.ID == line.ID && o.There == line.There }); i >= 0 {
 			line.Met, line.Found = old[i].Met, old[i].Found
@@ -109,8 +112,12 @@ func (r *reading) again(c *Case) error {
 		return err
 	}
 	r.index(c)
-	c.Why, err = r.why(c)
-	return err
+	if c.Why, err = r.why(c); err != nil {
+		return err
+	}
+	line, left := whole.left()
+	c.Why.Left = left && !slices.ContainsFunc(c.Lines, func(l Line) bool { return l.ID == line.ID })
+	return nil
 }
 
 // settled finds the ERP's records of lines that came to be known meanwhile.

@@ -150,6 +150,7 @@ type reading struct {
 	tracked, booked *list   // the time tracker's, and the ERP's; nil: it has none
 	looks           int     // how often a list was read
 
+	edits   map[string][]store.Edit // what people have changed of entries, by their key
 	cases   map[hub.RecordID]*Case
 	lines   map[thereKey]*Line
 	markers map[string]*Case       // by their lines' markers

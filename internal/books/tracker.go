@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"throughline/internal/connector"
+	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
@@ -29,6 +30,10 @@ func (r *reading) tracker() error {
 		r.tracked = r.listOf(r.source, kind, kind.List, midnight(r.period.From.AddDays(-before)), nil, r.entry)
 	default:
 		return r.cannot("list", kind.As)
+	}
+	var err error
+	if r.edits, err = r.tenant.StandingEdits(r.ctx, r.flow.ID); err != nil {
+		return err
 	}
 	if err := r.rest(r.tracked); err != nil {
 		return err
@@ -124,7 +129,7 @@ func (r *reading) keep(kind *connector.Kind, x any, vendor string) error {
 	if c != nil && c.Entry != nil && (c.Entry.Version > version || c.Entry.Version == version && c.Entry.look == r.looks) {
 		return nil
 	}
-	e, err := r.readEntry(kind, id, x)
+	e, err := r.readEntry(kind, id, vendor, x)
 	if hub.AsError(err) != nil { // the record is at fault, not the reading
 		r.caseOf(id).Broken = err.Error()
 		return nil
@@ -157,20 +162,27 @@ func (r *reading) entryID(key hub.RecordKey) (hub.RecordID, error) {
 	return link.Record, nil
 }
 
-func (r *reading) readEntry(kind *connector.Kind, id hub.RecordID, x any) (*Entry, error) {
+// readEntry is an entry as the flow reads it: with what people have changed of it.
+func (r *reading) readEntry(kind *connector.Kind, id hub.RecordID, vendor string, x any) (*Entry, error) {
 	rec, err := r.canonical(r.source, r.source.Mappings[kind.As], x)
 	if err != nil {
 		return nil, err
 	}
 	rec.ID = id
+	if list := r.edits[r.vendorKey(vendor)]; len(list) > 0 {
+		if rec, _, err = engine.Edited(r.flow.Schemas.Schema(rec.Type), rec, list); err != nil {
+			return nil, err
+		}
+	}
 	e := &Entry{Facts: r.facts(rec.Fields)}
 	if e.Content, err = r.flow.Template.Post.Content(rec.Fields); err != nil {
 		return nil, err
 	}
-	e.Approved = r.period.Has(e.Date)
-	if when := r.flow.Template.When; when != nil && e.Approved {
-		e.Approved, err = when.TrueAt(r.flow.Place, r.vars(rec.ID, rec.Fields))
+	inside := r.period.Has(e.Date)
+	if e.Wanted = inside || r.cases[id] != nil; e.Wanted && r.flow.Template.When != nil {
+		e.Wanted, err = r.flow.Template.When.TrueAt(r.flow.Place, r.vars(rec.ID, rec.Fields))
 	}
+	e.Approved = e.Wanted && inside
 	return e, err
 }
 

@@ -33,22 +33,37 @@ func (w *write) follow(fresh bool) error {
 		return err
 	}
 	for i := range w.m.Kind.After {
-		op := &w.m.Kind.After[i]
-		items, err := w.items(op)
-		if err != nil {
+		if err := w.carry(&w.m.Kind.After[i], earlier, false); err != nil {
 			return err
-		}
-		for _, item := range items {
-			f, err := w.followUp(op, item, 0)
-			if err != nil {
-				return err
-			}
-			if err := f.once(earlier[f.intent.OpKey]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// carry sends a follow-up for each of its items that was not sent yet, or once more where it is to be done again.
+func (w *write) carry(op *connector.FollowOp, earlier map[string]*store.Write, again bool) error {
+	items, err := w.items(op)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		f, err := w.followUp(op, item, 0)
+		for n := 1; again && err == nil && f.sent(earlier); n++ {
+			f, err = w.followUp(op, item, n)
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.once(earlier[f.intent.OpKey]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *followUp) sent(earlier map[string]*store.Write) bool {
+	was := earlier[f.intent.OpKey]
+	return was != nil && was.State == "done"
 }
 
 // history is what was written to the record there before, by operation key, and whether its creation
@@ -129,7 +144,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return r.beside(f.write, "Waits: another flow is writing this record.")
+		return f.settle()
 	}
 	return f.send()
 }

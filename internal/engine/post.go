@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"throughline/internal/canonical"
+	"throughline/internal/connector"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
@@ -22,6 +23,7 @@ type books struct {
 	lines   []store.Posting
 	stands  *store.Posting // the line that is not taken back; nil: none
 	content string         // by which it stands; a person's decision may have changed it
+	kept    *store.Posting // the last such decision
 	sending *store.Posting // the line whose outcome is not known
 	next    int64          // the number of the next line
 }
@@ -38,7 +40,7 @@ func readBooks(lines []store.Posting) books {
 		case l.State == store.Sending:
 			b.sending = l
 		case l.State == store.Kept:
-			b.content = l.Content
+			b.kept, b.content = l, l.Content
 		case l.State == store.Posted && l.Reverses == "":
 			b.stands, b.content = l, l.Content
 		case l.State == store.Posted && b.stands != nil && l.Reverses == b.stands.Record:
@@ -73,7 +75,7 @@ func (r *run) reconsider(p *workflow.Plan) error {
 		return err
 	}
 	b := &r.books
-	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "") {
+	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "" || l.Connection != r.flow.Roles[p.To[0]].Conn.ID) {
 		return r.settleLine(l)
 	}
 	switch {
@@ -82,7 +84,13 @@ func (r *run) reconsider(p *workflow.Plan) error {
 	case b.stands == nil:
 		return nil
 	case b.same(content):
-		return r.complete(b.stands)
+		goes, err := r.goes(b.stands)
+		if err != nil {
+			return err
+		}
+		if !goes {
+			return r.complete(b.stands)
+		}
 	}
 	if err := r.takeBack(p, content); err != nil {
 		return err
@@ -93,26 +101,60 @@ func (r *run) reconsider(p *workflow.Plan) error {
 	return nil
 }
 
-// complete sends what belongs to a posted record and an earlier attempt has not come to, and ends the run.
+// goes reports whether a person has chosen that a line is taken back though it is the same by now: it was asked about
+// again, or has changed back meanwhile.
+func (r *run) goes(line *store.Posting) (bool, error) {
+	if !r.work.Parked {
+		return false, nil
+	}
+	choice, err := r.choice(line)
+	return choice == Credit || choice == NextInvoice, err
+}
+
+// complete sends what belongs to a posted record and an earlier attempt has not come to, or has undone on its way to
+// taking it back, and ends the run.
 func (r *run) complete(line *store.Posting) error {
-	if !r.resumed && !r.work.Parked {
-		return errDone
-	}
 	end := r.flow.end(line.Connection)
-	if end == nil || end.Mappings[line.Type] == nil {
+	if end == nil || end.Mappings[line.Type] == nil || len(end.Mappings[line.Type].Kind.After) == 0 {
 		return errDone
 	}
-	link, err := r.tenant.Link(r.ctx, line.Record, end.Conn.ID)
-	if err != nil || link == nil {
+	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type}, links: map[string]*store.Link{}}
+	w := &write{run: r, end: end, m: end.Mappings[line.Type], res: res, fields: map[string]any{}}
+	earlier, _, err := w.history()
+	if err != nil || !w.unfinished(earlier) && !r.resumed && !r.work.Parked {
 		return cmp.Or(err, errDone)
 	}
-	fields, err := r.flow.Schemas.Schema(line.Type).Decode(line.Fields)
-	if err != nil {
+	if w.link, err = r.tenant.Link(r.ctx, line.Record, end.Conn.ID); err != nil || w.link == nil {
+		return cmp.Or(err, errDone)
+	}
+	res.links[end.Role] = w.link
+	if res.record.Fields, err = r.flow.Schemas.Schema(line.Type).Decode(line.Fields); err != nil {
 		return err
 	}
-	res := &result{record: canonical.Record{ID: line.Record, Type: line.Type, Fields: fields}, links: map[string]*store.Link{end.Role: link}}
-	w := &write{run: r, end: end, m: end.Mappings[line.Type], res: res, link: link, fields: map[string]any{}}
-	return cmp.Or(w.follow(false), errDone)
+	for i := range w.m.Kind.After {
+		op := &w.m.Kind.After[i]
+		if err := w.carry(op, earlier, op.When != nil); err != nil {
+			return err
+		}
+	}
+	return errDone
+}
+
+// unfinished reports whether something was done to a record there since what makes it complete, or whether that was
+// never done.
+func (w *write) unfinished(earlier map[string]*store.Write) bool {
+	var completed time.Time
+	for _, was := range earlier {
+		if was.State == "done" && was.Started.After(completed) && slices.ContainsFunc(w.m.Kind.After, func(op connector.FollowOp) bool { return op.Name == was.Operation }) {
+			completed = was.Started
+		}
+	}
+	for _, was := range earlier {
+		if was.Started.After(completed) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *run) openBooks() error {
@@ -310,7 +352,7 @@ func (r *run) overLimit(p *workflow.Plan, w *write) error {
 func (r *run) settleLine(l *store.Posting) error {
 	end, target := r.flow.end(l.Connection), l.Record
 	if end == nil {
-		return fmt.Errorf("the flow has no connection %s", l.Connection)
+		return elsewhere(l)
 	}
 	recordType := l.Type
 	if line := r.books.line(l.Reverses); line != nil && l.How == byDeleting {
@@ -332,6 +374,12 @@ func (r *run) settleLine(l *store.Posting) error {
 		return err
 	}
 	return &pause{until: r.e.Now(), reason: "An earlier write of this record was settled first."}
+}
+
+// elsewhere asks a person about a line in the books of a system that the flow had before.
+func elsewhere(l *store.Posting) error {
+	return &hub.Error{Kind: hub.Blocked, Code: "posting.elsewhere", Value: string(l.Connection), Message: fmt.Sprintf("It was sent to %s, which the flow does not have any more.", l.Connection),
+		Hint: "Give the flow that connection back until this is settled; or take it back there, and ignore this."}
 }
 
 // again is a write whose outcome is not known, as it was sent.

@@ -203,18 +203,27 @@ func (f *Flow) end(id hub.ConnectionID) *End {
 	return nil
 }
 
-// approve asks a person where the template says so. The answer is a retry of the exception.
+// approve asks a person where the template says so. The answer is a retry of the exception; it holds for as much work and
+// money as was asked about.
 func (r *run) approve(p *workflow.Plan) error {
 	asked, err := r.scope().Asks(p)
 	if err != nil || !asked {
 		return err
 	}
-	given, err := r.tenant.Exceptions(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, State: "approved", Limit: 1})
-	if err != nil || len(given) > 0 {
+	given, err := r.tenant.Exceptions(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, State: "approved", Limit: 100})
+	if err != nil {
 		return err
+	}
+	seconds, amount := r.risk()
+	for _, x := range given {
+		if x.Code == codeApproval && x.Seconds == seconds && x.Amount == amount {
+			return nil
+		}
 	}
 	return &hub.Error{Kind: hub.Blocked, Code: "approval.wanted", Message: p.Asks, Hint: "Approve it, or ignore the exception to leave it as it is."}
 }
+
+const codeApproval = "approval.wanted"
 
 // match finds a record that another system knows already, by the schema's keys, the most telling
 // first. Two candidates are a person's business: never a silent guess, never a silent create.

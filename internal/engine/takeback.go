@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"throughline/internal/canonical"
@@ -39,7 +40,7 @@ func (r *run) takeBack(p *workflow.Plan, content string) error {
 	line := r.books.stands
 	end := r.flow.end(line.Connection)
 	if end == nil || end.Mappings[line.Type] == nil {
-		return fmt.Errorf("the flow has no connection %s that carries a %s", line.Connection, line.Type)
+		return elsewhere(line)
 	}
 	link, err := r.tenant.Link(r.ctx, line.Record, end.Conn.ID)
 	if err != nil {
@@ -181,15 +182,7 @@ func (w *write) act(op *connector.FollowOp) error {
 	if err != nil {
 		return err
 	}
-	for n := 0; ; n++ {
-		f, err := w.followUp(op, nil, n)
-		if err != nil {
-			return err
-		}
-		if was := earlier[f.intent.OpKey]; was == nil || was.State != "done" {
-			return f.once(was)
-		}
-	}
+	return w.carry(op, earlier, true)
 }
 
 // reverse writes a record with the opposite sign.
@@ -266,7 +259,7 @@ func (r *run) contrary(p *workflow.Plan, line *store.Posting, id hub.RecordID) (
 
 // decided does what a person has chosen for a line that cannot be taken back by itself, or asks.
 func (r *run) decided(p *workflow.Plan, end *End, line *store.Posting, content, why string) error {
-	choice, err := r.tenant.Decision(r.ctx, r.work.Deployment, r.work.Key, line.Record)
+	choice, err := r.choice(line)
 	if err != nil {
 		return err
 	}
@@ -286,6 +279,19 @@ func (r *run) decided(p *workflow.Plan, end *End, line *store.Posting, content, 
 	r.about = line.Record
 	return &hub.Error{Kind: hub.Blocked, Code: "posting.fixed", Message: why,
 		Hint: "Choose: credit (you credit it there), next_invoice (the opposite goes on the next invoice), or leave (what stands there stays). Choices: " + strings.Join(Choices, ", ") + "."}
+}
+
+// choice is what a person has chosen for a line, and is not carried out yet; "" where there is none. What was left once
+// was left as it was then: a further change is asked about anew.
+func (r *run) choice(line *store.Posting) (string, error) {
+	x, err := r.tenant.LastAsked(r.ctx, r.work.Deployment, r.work.Key, line.Record)
+	if err != nil || x == nil || !slices.Contains(Choices, x.State) {
+		return "", err
+	}
+	if kept := r.books.kept; kept != nil && !kept.Updated.Before(x.Closed) {
+		return "", nil
+	}
+	return x.State, nil
 }
 
 // leave notes that what stands there stays, though the record says otherwise now.

@@ -440,6 +440,9 @@ func (w *write) settledFirst() error {
 // the far side's search can be trusted to show it.
 func (w *write) search(open *store.Write) error {
 	r := w.run
+	if w.link != nil && open.Hash != w.intent.Hash {
+		return w.supersede(open) // which of the two is newer, another flow may know better than this one
+	}
 	if w.link != nil {
 		return w.send() // an update sets the same again
 	}

@@ -105,8 +105,11 @@ func (s *Store) rejoin(ctx context.Context, t tx, q *queued, g *giving) error {
 		return err
 	}
 	joined, overtaken := join(found[0], a)
-	if overtaken != "" {
-		if err := s.supersede(ctx, t, a, w.Deployment, overtaken); err != nil {
+	for _, event := range overtaken {
+		if event == "" {
+			continue
+		}
+		if err := s.supersede(ctx, t, a, w.Deployment, event); err != nil {
 			return err
 		}
 	}
@@ -116,21 +119,21 @@ func (s *Store) rejoin(ctx context.Context, t tx, q *queued, g *giving) error {
 	return s.saveWork(ctx, t, joined)
 }
 
-// join lets an event in on a row of work that exists, and says which event lost its place.
-func join(w hub.Work, a Arrival) (hub.Work, hub.EventID) {
+// join lets an event in on a row of work that exists, and says which events lost their place; "" is none.
+func join(w hub.Work, a Arrival) (hub.Work, []hub.EventID) {
 	e := a.Event
 	if e.Version != 0 && e.Version < w.Version {
-		return w, e.ID // an older version never overwrites a newer one
+		return w, []hub.EventID{e.ID} // an older version never overwrites a newer one
 	}
 	w.Version = max(w.Version, e.Version)
 	if w.State == hub.Running {
 		overtaken := w.Next
 		w.Next = e.ID
-		return w, overtaken
+		return w, []hub.EventID{overtaken}
 	}
-	overtaken := w.Event
+	overtaken := []hub.EventID{w.Event, w.Next} // the next one came while the other was under way, before that was set aside
 	if w.State == hub.Idle || w.State == hub.Stopped {
-		overtaken = "" // that one has its outcome already
+		overtaken[0] = "" // that one has its outcome already
 	}
 	w.Event, w.Next, w.Run = e.ID, "", ""
 	w.State, w.Lane, w.Due, w.Reason, w.WaitsOn = hub.Ready, min(w.Lane, a.Lane), e.Received, "", ""

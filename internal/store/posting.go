@@ -219,7 +219,7 @@ func (st *Step) counted() (list []*Posting) {
 const upsertPosting = `
 	INSERT INTO posting (tenant, record, entry, deployment, connection, n, type, reverses, date, project, seconds, amount, content, fields, counts, state, how, updated_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (tenant, record) DO UPDATE SET type = excluded.type, date = excluded.date, project = excluded.project, seconds = excluded.seconds, amount = excluded.amount,
+	ON CONFLICT (tenant, record) DO UPDATE SET connection = excluded.connection, reverses = excluded.reverses, type = excluded.type, date = excluded.date, project = excluded.project, seconds = excluded.seconds, amount = excluded.amount,
 		content = excluded.content, fields = excluded.fields, counts = excluded.counts, state = excluded.state, how = excluded.how, updated_at = excluded.updated_at
 		WHERE posting.state IN ('void', 'sending')`
 

@@ -240,6 +240,17 @@ func (t *Tenant) EditsAfter(ctx context.Context, d hub.DeploymentID, after strin
 	return all(r, err, scanEdit)
 }
 
+// StandingEdits lists all edits of a flow that have not ended, by the key of their record, the earliest first.
+func (t *Tenant) StandingEdits(ctx context.Context, d hub.DeploymentID) (map[string][]Edit, error) {
+	r, err := t.db.query(ctx, `SELECT `+editColumns+` FROM edit WHERE tenant = ? AND deployment = ? AND ended_at = 0 ORDER BY record_key, made_at`, t.id, d)
+	list, err := all(r, err, scanEdit)
+	out := map[string][]Edit{}
+	for _, e := range list {
+		out[e.Key] = append(out[e.Key], e)
+	}
+	return out, err
+}
+
 // EndEdits lets a flow read a record as it comes again, and puts it back to work. It answers false where
 // there was no edit to end.
 func (t *Tenant) EndEdits(ctx context.Context, d hub.DeploymentID, key string, entry AuditEntry) (done bool, err error) {
@@ -249,7 +260,9 @@ func (t *Tenant) EndEdits(ctx context.Context, d hub.DeploymentID, key string, e
 			return err
 		}
 		done = true
-		const again = `UPDATE work SET state = 'ready', lane = 0, due_at = ? WHERE tenant = ? AND deployment = ? AND record_key = ? AND state IN ('idle', 'parked') AND event <> ''`
+		const again = `
+			UPDATE work SET state = 'ready', lane = 0, due_at = ?, reason = '', waits_on = '' WHERE tenant = ? AND deployment = ? AND record_key = ? AND event <> ''
+			AND (state IN ('idle', 'parked') OR state = 'waiting' AND waits_on NOT LIKE 'flow:%')` // which may be for what the edit has set
 		if _, err := x.exec(ctx, again, micros(t.now()), t.id, d, key); err != nil {
 			return err
 		}

@@ -214,16 +214,12 @@ func (t *Tenant) Exception(ctx context.Context, id hub.ExceptionID) (*Exception,
 	return one(all(r, err, scanException))
 }
 
-// Decision is what a person has last chosen for a line of the books that cannot be taken back by itself;
-// "" where nobody was asked, or nobody has answered.
-func (t *Tenant) Decision(ctx context.Context, d hub.DeploymentID, key string, about hub.RecordID) (string, error) {
-	const q = `SELECT state FROM exception WHERE tenant = ? AND deployment = ? AND record_key = ? AND about = ? AND state IN ('credit', 'next_invoice', 'leave') ORDER BY closed_at DESC LIMIT 1`
+// LastAsked is the last exception about a line of the books that cannot be taken back by itself, with what a person has
+// chosen as its state; nil where nobody was asked.
+func (t *Tenant) LastAsked(ctx context.Context, d hub.DeploymentID, key string, about hub.RecordID) (*Exception, error) {
+	const q = `SELECT ` + exceptionColumns + ` FROM exception WHERE tenant = ? AND deployment = ? AND record_key = ? AND about = ? ORDER BY opened_at DESC, id DESC LIMIT 1`
 	r, err := t.db.query(ctx, q, t.id, d, key, about)
-	v, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
-	if err != nil || v == nil {
-		return "", err
-	}
-	return *v, nil
+	return one(all(r, err, scanException))
 }
 
 // CloseException ends an exception by a person's word. With retry its record runs again, on fresh
