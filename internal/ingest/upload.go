@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -17,7 +18,7 @@ import (
 
 // Upload takes records from a table (CSV): its columns are the fields of a kind of the connection's
 // records, "timeInterval.start" for a field inside an object, so that the same mapping reads them as any
-// other. Either all rows are taken or none; a row that was taken before is not taken twice.
+// other. Either all rows are taken or none; a row that says what was taken last is not taken twice.
 func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte) (rows, fresh int, err error) {
 	conn, err := in.loader.Connection(ctx, tenant, id)
 	if err != nil {
@@ -44,6 +45,9 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
 			return 0, 0, badRow(i+2, err)
 		}
+		if err := in.anew(ctx, tenant, &list[i], a); err != nil {
+			return 0, 0, err
+		}
 		if len(list[i].Deployments) == 0 {
 			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
 		}
@@ -59,6 +63,29 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	}
 	in.wake()
 	return len(list), fresh, nil
+}
+
+// anew makes a row that was taken before a new event where another one has said otherwise since.
+func (in *Ingest) anew(ctx context.Context, tenant hub.TenantID, a *store.Arrival, row connector.Arrived) error {
+	t := in.store.Tenant(tenant)
+	known, err := t.Event(ctx, a.Event.ID)
+	if err != nil || known == nil || len(a.Deployments) == 0 {
+		return err
+	}
+	work, err := t.Work(ctx, store.Filter{Deployment: a.Deployments[0], Key: a.Event.Key.String(), Limit: 1})
+	if err != nil || len(work) == 0 {
+		return err
+	}
+	last, err := t.Event(ctx, cmp.Or(work[0].Next, work[0].Event))
+	switch {
+	case err != nil || last == nil:
+		return err
+	case bytes.Equal(last.Payload, a.Event.Payload):
+		a.Event.ID = last.ID
+	default:
+		a.Event.ID = hub.EventIDFor(tenant, a.Event.Key.Connection, row.Kind.Name, row.ID, row.Dedupe+"/after/"+string(last.ID))
+	}
+	return nil
 }
 
 // uploaded is the event of a row. The record stands in the file: no second read follows.

@@ -31,6 +31,20 @@ func TestATableIsTakenOnce(t *testing.T) {
 	}
 }
 
+// TestATableThatIsTakenBack: the second table was wrong, and the first one is uploaded again. It says something new by then.
+func TestATableThatIsTakenBack(t *testing.T) {
+	h := newHouse(t)
+	const first, second = "id,day\n1,2026-11-02\n2,2026-11-02\n", "id,day\n1,2026-11-09\n2,2026-11-02\n"
+	for i, c := range []struct {
+		table string
+		fresh int
+	}{{first, 2}, {second, 1}, {first, 1}, {first, 0}, {second, 1}, {second, 0}} {
+		if _, fresh, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte(c.table)); err != nil || fresh != c.fresh {
+			t.Errorf("upload %d: %d are new, %v; want %d", i+1, fresh, err, c.fresh)
+		}
+	}
+}
+
 func TestATableWithAMistakeIsNotTaken(t *testing.T) {
 	for name, c := range map[string]struct{ kind, table, code, says string }{
 		"no id":        {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
