@@ -73,6 +73,8 @@ type month struct {
 	erp, time *simulator.Simulator
 	tasks     []string // of the project, in the time tracker
 	requests  []string // for approval, one per person and week
+	dir       string
+	ticks     int // polls and sweeps
 }
 
 // far sends calls to the simulators without a network.
@@ -134,8 +136,8 @@ func simulate(t *testing.T, name string) *simulator.Simulator {
 }
 
 func openMonth(t *testing.T) *month {
-	m := &month{T: t, erp: simulate(t, "acumatica"), time: simulate(t, "clockify")}
 	dir := t.TempDir()
+	m := &month{T: t, erp: simulate(t, "acumatica"), time: simulate(t, "clockify"), dir: dir, ticks: 4}
 	a, err := app.New(t.Context(), app.Config{Data: dir, Addr: "127.0.0.1:0", Workers: 8, Definitions: []fs.FS{unhurried(t)}, Log: slog.New(slog.DiscardHandler),
 		Send: far{"erp.example": m.erp.Transport(), "time.example": m.time.Transport()}})
 	if err != nil {
@@ -267,7 +269,7 @@ func (m *month) settle() {
 		if err != nil {
 			m.Fatal(err)
 		}
-		if count[hub.Idle] > 0 && count[hub.Ready]+count[hub.Running] == 0 && count[hub.Later] == 4 { // the polls and sweeps
+		if count[hub.Idle] > 0 && count[hub.Ready]+count[hub.Running] == 0 && count[hub.Later] == m.ticks {
 			return
 		}
 	}
@@ -567,6 +569,31 @@ func TestWhatIsLeftOverAMonthsEnd(t *testing.T) {
 		if n := entries(s, books.Decided); n != 1 {
 			t.Errorf("in %s are %d decided, want one", period, n)
 		}
+	}
+}
+
+// TestAFlowOfAnotherName: in the customer's file the flow of hours has got another name. The old one goes on, which
+// applying the file tells; what both have posted stands there twice, which the statement tells of each entry.
+func TestAFlowOfAnotherName(t *testing.T) {
+	m := openMonth(t)
+	before := m.balance(false)
+	renamed := strings.ReplaceAll(strings.ReplaceAll(customer, "DIR", m.dir), "  hours:", "  work:")
+	changes, err := m.app.Control.Apply(t.Context(), admin, "customer.yaml", []byte(renamed))
+	if err != nil || !slices.Contains(changes, control.Change{What: "flow hours", Does: "stays"}) {
+		t.Errorf("applied is %v, %v; want to hear that the flow hours stays", changes, err)
+	}
+	m.ticks += 2
+	m.settle()
+	after := m.balance(false)
+	twice := 0
+	for _, f := range after.Findings {
+		if f.What != books.Duplicate {
+			t.Errorf("found %+v", f)
+		}
+		twice++
+	}
+	if more := entries(after, books.InERP) - entries(before, books.InERP); twice == 0 || twice != more {
+		t.Errorf("%d are told to stand there twice, want %d", twice, more)
 	}
 }
 

@@ -42,11 +42,11 @@ func (b *Books) Balance(ctx context.Context, tenant hub.TenantID, p Period, deta
 	for _, f := range flows {
 		s.Flows = append(s.Flows, f.ID)
 	}
-	strangers := map[string]bool{}
+	strangers, booked := map[string]bool{}, map[bookedKey]hub.DeploymentID{}
 	for _, f := range flows {
 		trigger, post := f.Template.File.Trigger, f.Template.Post
 		r := &reading{Books: b, ctx: ctx, tenant: b.store.Tenant(tenant), flow: f, flows: s.Flows, period: p, began: s.Read, source: f.Roles[trigger.From], target: f.Roles[post.To[0]],
-			statement: s, details: details, strangers: strangers, cases: map[hub.RecordID]*Case{}, lines: map[thereKey]*Line{}, markers: map[string]*Case{}, late: map[hub.RecordID][]Row{},
+			statement: s, details: details, strangers: strangers, twice: booked, cases: map[hub.RecordID]*Case{}, lines: map[thereKey]*Line{}, markers: map[string]*Case{}, late: map[hub.RecordID][]Row{},
 			ids: map[hub.RecordKey]hub.RecordID{}, words: map[string]string{}}
 		if err := r.read(); err != nil {
 			return nil, fmt.Errorf("flow %s: %w", f.ID, err)
@@ -146,6 +146,8 @@ type reading struct {
 	details        bool
 	strangers      map[string]bool // records of the ERP that are not ours, told once
 
+	twice map[bookedKey]hub.DeploymentID // which flow has an entry standing in an ERP
+
 	lists           []*list // those that were read
 	tracked, booked *list   // the time tracker's, and the ERP's; nil: it has none
 	looks           int     // how often a list was read
@@ -158,6 +160,12 @@ type reading struct {
 	aliens  []alien                // what belongs to nothing in the period, at first sight
 	ids     map[hub.RecordKey]hub.RecordID
 	words   map[string]string // texts that many entries share are kept once
+}
+
+// bookedKey is an entry in the books of an ERP.
+type bookedKey struct {
+	entry hub.RecordID
+	erp   hub.ConnectionID
 }
 
 // thereKey is how the ERP knows a line.
@@ -214,6 +222,7 @@ func (r *reading) verdict(c *Case) (Verdict, error) {
 // tell puts a case into the statement.
 func (r *reading) tell(c *Case, v Verdict) error {
 	c.told = true
+	r.oncePosted(c, &v)
 	r.statement.add(v.Parts)
 	if len(v.Findings) == 0 && !r.details {
 		return nil
@@ -230,6 +239,32 @@ func (r *reading) tell(c *Case, v Verdict) error {
 		r.statement.Details = append(r.statement.Details, r.detail(c, key, v))
 	}
 	return nil
+}
+
+// oncePosted tells of an entry that another flow has brought into the same books.
+func (r *reading) oncePosted(c *Case, v *Verdict) {
+	line, _ := c.stands()
+	if line == nil {
+		return
+	}
+	key := bookedKey{c.ID, r.target.Conn.ID}
+	other, there := r.twice[key]
+	if !there {
+		r.twice[key] = r.flow.ID
+		return
+	}
+	f := Finding{There: line.There, What: Duplicate, Says: fmt.Sprintf("The flow %s has posted it as well: its hours and its money stand there twice.", other),
+		Project: line.Sent.Project, Date: line.Sent.Date, Seconds: line.Sent.Seconds, Amount: line.Sent.Amount}
+	v.Findings = append(v.Findings, f)
+	for _, p := range v.Parts {
+		if p.Column == Approved { // it is approved but once
+			p = less(p)
+			p.Entries = -p.Entries
+			unexplained := p
+			unexplained.Column, unexplained.Why, unexplained.Entries = Unexplained, Duplicate, 0
+			v.Parts = append(v.Parts, p, unexplained)
+		}
+	}
 }
 
 func (r *reading) detail(c *Case, key string, v Verdict) Detail {

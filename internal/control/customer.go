@@ -67,7 +67,7 @@ type Secrets interface {
 // Change is one line of a difference: what applying a file would do.
 type Change struct {
 	What string `json:"what"` // "connection crm"
-	Does string `json:"does"` // add, change, unchanged
+	Does string `json:"does"` // add, change, unchanged; stays: the file does not name the flow, which goes on all the same
 }
 
 // Plan reads a customer file and says what it would change, after checking everything that can be
@@ -100,11 +100,11 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 // Apply makes what Plan found. Applying a file twice changes nothing the second time.
 func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, error) {
 	changes, setup, err := c.Plan(ctx, by, name, data)
-	if err != nil || !slices.ContainsFunc(changes, func(ch Change) bool { return ch.Does != "unchanged" }) {
+	if err != nil || !slices.ContainsFunc(changes, Change.applies) {
 		return changes, err
 	}
 	for _, ch := range changes {
-		if ch.Does != "unchanged" {
+		if ch.applies() {
 			setup.Audit = append(setup.Audit, by.Entry(c.now(), "customer.apply", ch.What, ch.Does))
 		}
 	}
@@ -114,6 +114,8 @@ func (c *Control) Apply(ctx context.Context, by access.Principal, name string, d
 	c.changed()
 	return changes, nil
 }
+
+func (ch Change) applies() bool { return ch.Does != "unchanged" && ch.Does != "stays" }
 
 type planner struct {
 	c       *Control
@@ -285,6 +287,12 @@ func (p *planner) flows(ctx context.Context) error {
 			if err := p.problem(e.Pos, "flows."+e.Key, err); err != nil {
 				return err
 			}
+		}
+		delete(old, hub.DeploymentID(e.Key))
+	}
+	for _, id := range slices.Sorted(maps.Keys(old)) { // one that was given another name would do everything twice
+		if old[id].State == "active" {
+			p.note("flow "+string(id), "stays")
 		}
 	}
 	return nil

@@ -3,7 +3,10 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"throughline/internal/hub"
@@ -163,4 +166,32 @@ func (h *bookHouse) has(erp hub.ConnectionID) {
 		h.Fatal(err)
 	}
 	h.start()
+}
+
+// TestAPriceThatChangesBeforeALineIsSentAgain: nobody knows whether the line went through, and its search shows that it did
+// not; it is sent again at the price that holds by then. The sums are those of what stands.
+func TestAPriceThatChangesBeforeALineIsSentAgain(t *testing.T) {
+	h := newBooks(t)
+	sum := func(want string) {
+		h.Helper()
+		if got := h.tally("cap", string(hub.RecordIDFor("t1", "time", "project", "p1"))+" EUR"); got.Amount.String() != want {
+			t.Errorf("the project's tally is %s, want %s", got.Amount, want)
+		}
+	}
+	h.far.on(func(call int, when string) (int, bool) { return -1, call == 4 && when == "before" })
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.round()
+	h.far.on(nil)
+	forms := maps.Clone(bookFiles)
+	forms["hours/v1.yaml"] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(hoursYAML, `money("60", "EUR")`, `money("90", "EUR")`))}
+	h.forms = forms
+	h.start()
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.drain()
+	h.settled("P1 2026-03-02 3600 completed")
+	sum("90")
+	h.log("e1 u1 p1 2026-03-02 3600 open")
+	h.drain()
+	h.settled("")
+	sum("0")
 }

@@ -28,6 +28,7 @@ type write struct {
 	op     *connector.Op
 	fields map[string]any // in the vendor's shape
 	intent store.Write
+	anew   *store.Posting    // the line as it is when it is sent again: its price may be another by now
 	gone   bool              // the record is deleted there
 	busy   bool              // the intent was not opened: another write is under way
 	found  any               // what a search before a create has found (lost.go)
@@ -370,6 +371,9 @@ func (w *write) settle() error {
 	if f := w.m.Kind.Follow(open.Operation); f != nil {
 		return w.unsettled(f, open)
 	}
+	if w.anew = w.intent.Posting; w.anew != nil && r.books.sending != nil {
+		w.intent.Posting = r.books.sending // what was counted for it
+	}
 	if w.unknown() && open.Class == hub.ClassU && open.Hash != w.intent.Hash {
 		return w.instead(open)
 	}
@@ -487,7 +491,7 @@ func (w *write) instead(open *store.Write) error {
 
 func (w *write) reopen(old store.Write, why string) error {
 	r := w.run
-	w.intent.Started, w.repeat = r.e.Now(), false
+	w.intent.Started, w.intent.Posting, w.repeat = r.e.Now(), w.anew, false
 	r.pending.Close = append(r.pending.Close, r.outcome(old, "refused", why, store.Link{}))
 	r.pending.Open = []store.Write{w.intent}
 	busy, err := r.commit()
