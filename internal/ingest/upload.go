@@ -124,11 +124,9 @@ func readTable(table []byte) ([]tableRow, error) {
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file has no header line.", Hint: "Name the columns in the first line, separated by commas.", Err: err}
 	}
-	paths := make([][]string, len(header))
-	for i, name := range header {
-		if paths[i] = strings.Split(strings.TrimSpace(name), "."); len(paths[i]) > maxPath {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
-		}
+	paths, err := columns(header)
+	if err != nil {
+		return nil, err
 	}
 	var out []tableRow
 	for {
@@ -148,6 +146,30 @@ func readTable(table []byte) ([]tableRow, error) {
 		line, _ := r.FieldPos(0)
 		out = append(out, tableRow{line, x})
 	}
+}
+
+// columns are the fields that a table's columns name. Two that name the same one would leave it to their order which
+// of them counts; those without a name, as office programs leave them behind, do no harm.
+func columns(header []string) ([][]string, error) {
+	paths, at := make([][]string, len(header)), map[string]int{}
+	for i, name := range header {
+		name = strings.TrimSpace(name)
+		if paths[i] = strings.Split(name, "."); len(paths[i]) > maxPath {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
+		}
+		if name != "" {
+			at[name] = i
+		}
+	}
+	for i, path := range paths {
+		for n := range path {
+			name := strings.Join(path[:n+1], ".")
+			if other, there := at[name]; there && other != i {
+				return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Columns %d and %d name the same field, %s.", min(i, other)+1, max(i, other)+1, name), Hint: "Leave one of them out; nothing was taken."}
+			}
+		}
+	}
+	return paths, nil
 }
 
 // place sets a field, which may lie inside objects.

@@ -50,14 +50,16 @@ func TestARowThatIsCorrectedBack(t *testing.T) {
 
 func TestATableWithAMistakeIsNotTaken(t *testing.T) {
 	for name, c := range map[string]struct{ kind, table, code, says string }{
-		"no id":        {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
-		"an id twice":  {"entry", "id,day\n1,\"2026\n11\"\n\n1,2026-11-03\n", "upload.row", "line 5: it has the id of line 2, 1, and says something else"},
-		"a short line": {"entry", "id,day\n1\n", "upload.table", "record on line 2: wrong number of fields"},
-		"nothing":      {"entry", "", "upload.table", "no header line"},
-		"not UTF-8":    {"entry", "id,name\n1,Chlo\xe9\n", "upload.table", "not UTF-8"},
-		"a deep name":  {"entry", strings.Repeat("a.", 16) + "b\n1\n", "upload.table", "more than 16 levels deep"},
-		"another kind": {"sheet", "id\n1\n", "upload.kind", `no record "sheet"`},
-		"nobody's":     {"person", "id\n1\n", "upload.unwanted", "No flow of t1 begins with a person"},
+		"no id":                {"entry", "id,day\n1,2026-11-02\n,2026-11-03\n", "upload.row", "line 3: it has no id"},
+		"an id twice":          {"entry", "id,day\n1,\"2026\n11\"\n\n1,2026-11-03\n", "upload.row", "line 5: it has the id of line 2, 1, and says something else"},
+		"a short line":         {"entry", "id,day\n1\n", "upload.table", "record on line 2: wrong number of fields"},
+		"nothing":              {"entry", "", "upload.table", "no header line"},
+		"not UTF-8":            {"entry", "id,name\n1,Chlo\xe9\n", "upload.table", "not UTF-8"},
+		"a column twice":       {"entry", "id,hours,hours\n1,8,4\n", "upload.table", "Columns 2 and 3 name the same field, hours"},
+		"a column in a column": {"entry", "id,at.zone,at\n1,UTC,2026\n", "upload.table", "Columns 2 and 3 name the same field, at"},
+		"a deep name":          {"entry", strings.Repeat("a.", 16) + "b\n1\n", "upload.table", "more than 16 levels deep"},
+		"another kind":         {"sheet", "id\n1\n", "upload.kind", `no record "sheet"`},
+		"nobody's":             {"person", "id\n1\n", "upload.unwanted", "No flow of t1 begins with a person"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
