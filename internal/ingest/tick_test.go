@@ -319,7 +319,7 @@ func TestWhatAnotherNodeApplied(t *testing.T) {
 	h := newHouse(t)
 	upload := func(id string, flows int) {
 		t.Helper()
-		if _, _, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n"+id+",2026-11-02\n")); err != nil {
+		if _, _, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n"+id+",2026-11-02\n"), store.AuditEntry{}); err != nil {
 			t.Fatal(err)
 		}
 		list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: "time/entry/" + id, Limit: 10})

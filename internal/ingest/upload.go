@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/store"
@@ -17,8 +18,9 @@ import (
 
 // Upload takes records from a table (CSV): its columns are the fields of a kind of the connection's
 // records, "timeInterval.start" for a field inside an object, so that the same mapping reads them as any
-// other. Either all rows are taken or none; a row that was taken before is not taken twice.
-func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte) (rows, fresh int, err error) {
+// other. Either all rows are taken or none; a row that was taken before is not taken twice. The audit entry says who
+// brings it; how many rows, and of which file, is added.
+func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte, audit store.AuditEntry) (rows, fresh int, err error) {
 	conn, err := in.loader.Connection(ctx, tenant, id)
 	if err != nil {
 		return 0, 0, err
@@ -52,7 +54,8 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
 		}
 	}
-	taken, err := in.journal.Accept(ctx, list...)
+	audit.Detail = fmt.Sprintf("%d rows, %s", len(list), canonical.Hash(table))
+	taken, err := in.journal.Take(ctx, tenant, audit, list...)
 	if err != nil {
 		return 0, 0, fmt.Errorf("store the upload: %w", err)
 	}
