@@ -484,6 +484,13 @@ func TestAListThatIsLongerThanALimit(t *testing.T) {
 			t.Errorf("it ended with %v; want to come back for it", err)
 		}
 	})
+	t.Run("a process that ends reads no further page", func(t *testing.T) {
+		h := newHouse(t)
+		h.far.heard = func() { h.ends = len(h.far.calls) == 3 }
+		if err := h.tick(); hub.KindOf(err) != hub.Throttled || len(h.far.calls) != 3 {
+			t.Errorf("%d calls, then %v; want to stop after the third", len(h.far.calls), err)
+		}
+	})
 	t.Run("a far side that is gone is not waited for", func(t *testing.T) {
 		h := newHouseOf(t, limited)
 		h.far.fails = "/people 1"
