@@ -37,7 +37,7 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	if err != nil {
 		return 0, 0, err
 	}
-	list, lines := make([]store.Arrival, len(records)), map[string]int{}
+	list := make([]store.Arrival, len(records))
 	for i, x := range records {
 		a, err := in.uploaded(kind, x.fields, conn.Settings)
 		if err != nil {
@@ -46,13 +46,12 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
 			return 0, 0, badRow(x.line, err)
 		}
-		if other, twice := lines[a.ID]; twice && list[i].Event.ID != list[other].Event.ID {
-			return 0, 0, badRow(x.line, fmt.Errorf("it has the id of line %d, %s, and says something else", records[other].line, a.ID))
-		}
-		lines[a.ID] = i
 		if len(list[i].Deployments) == 0 {
 			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
 		}
+	}
+	if err := atOdds(records, list); err != nil {
+		return 0, 0, err
 	}
 	audit.Detail = fmt.Sprintf("%d rows, %s", len(list), canonical.Hash(table))
 	taken, err := in.journal.Take(ctx, tenant, audit, list...)
@@ -69,6 +68,19 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	}
 	in.wake()
 	return len(list), fresh, nil
+}
+
+// atOdds refuses rows of one record that say different things: it would be left to their order which of them counts.
+func atOdds(records []tableRow, list []store.Arrival) error {
+	first := make(map[string]int, len(list))
+	for i, a := range list {
+		other, twice := first[a.Event.Key.ID]
+		if twice && a.Event.ID != list[other].Event.ID {
+			return badRow(records[i].line, fmt.Errorf("it has the id of line %d, %s, and says something else", records[other].line, a.Event.Key.ID))
+		}
+		first[a.Event.Key.ID] = i
+	}
+	return nil
 }
 
 // changedBack takes rows that an earlier file had, and a later one had otherwise.
