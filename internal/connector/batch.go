@@ -62,6 +62,9 @@ func (b *BatchOp) Outcomes(kind *Kind, a *Answer, sent []BatchItem, settings any
 	if err != nil {
 		return nil, err
 	}
+	if b.whose == nil && len(rows) > 0 && len(rows) != len(sent) {
+		return nil, fmt.Errorf("%s: the answer speaks of %d records, %d were sent, and it does not say of which", b.Name, len(rows), len(sent))
+	}
 	out := make([]Outcome, len(sent))
 	told := make([]bool, len(sent))
 	for n, row := range rows {
@@ -77,8 +80,12 @@ func (b *BatchOp) Outcomes(kind *Kind, a *Answer, sent []BatchItem, settings any
 		if out[at], err = b.outcome(kind, row, vars, settings); err != nil {
 			return nil, err
 		}
-		if out[at].Err == nil && out[at].ID == "" {
-			out[at].ID = sent[at].ID
+		switch was := sent[at].ID; {
+		case out[at].Err != nil || was == "" || out[at].ID == was:
+		case out[at].ID == "":
+			out[at].ID = was
+		default:
+			return nil, fmt.Errorf("%s: the answer speaks of %s where %s was sent", b.Name, out[at].ID, was)
 		}
 	}
 	for i := range out {

@@ -96,7 +96,7 @@ type Op struct {
 	result  *expr.Program
 	name    *expr.Program
 	page    *Page // of a list
-	list    bool
+	list    bool  // it is one
 }
 
 // compiler gathers problems while it compiles.

@@ -187,6 +187,16 @@ func TestABatchWithoutNamesGoesByOrder(t *testing.T) {
 	if err != nil || out[0].ID != "1" || out[1].ID != "2" || !b.Spec.Atomic {
 		t.Errorf("outcomes %+v, %v", out, err)
 	}
+	for name, body := range map[string]string{
+		"one that leaves one out":           `[{"id":2}]`, // the first may be the one
+		"one of more than were sent":        `[{"id":1},{"id":2},{"id":3}]`,
+		"one in another order":              `[{"id":2},{"id":1}]`,
+		"one that names another in a place": `[{"id":1},{"id":3}]`,
+	} {
+		if out, err := b.Outcomes(k, answer(t, c, b.Op, nil, body), sent, nil); err == nil {
+			t.Errorf("an answer is believed, %s: %+v", name, out)
+		}
+	}
 }
 
 func TestActionsAreWritesWithANameOfTheirOwn(t *testing.T) {

@@ -45,5 +45,5 @@ func (c *Control) Upload(ctx context.Context, by access.Principal, tenant hub.Te
 	if err := c.may(ctx, by, access.PauseFlows, tenant); err != nil {
 		return 0, 0, err
 	}
-	return c.intake.Upload(ctx, tenant, id, kind, table)
+	return c.intake.Upload(ctx, tenant, id, kind, table, by.Entry(c.now(), "records.uploaded", string(id)+"/"+kind, ""))
 }

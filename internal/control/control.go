@@ -32,7 +32,7 @@ type Control struct {
 
 // Intake takes records that a person brings (package ingest).
 type Intake interface {
-	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) (rows, fresh int, err error)
+	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte, audit store.AuditEntry) (rows, fresh int, err error)
 }
 
 // Parts are what a Control works with.

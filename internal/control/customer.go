@@ -215,7 +215,10 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	c = store.Connection{Tenant: p.tenant, ID: hub.ConnectionID(e.Key), Connector: e.Value.Connector, Version: system.Connector.File.Version,
 		Settings: string(text), Secret: before.Secret, State: "active", Updated: p.now}
 	sameSecret, err := p.secret(ctx, e.Value, system, &c, before)
-	same = sameSecret && before.Connector == c.Connector && before.Version == c.Version && before.Settings == c.Settings && before.State == c.State
+	sameSettings := before.Connector == c.Connector && before.Settings == c.Settings
+	// A consent does not hang on the settings, and its first token is used up; a session may: they say where it is one.
+	c.KeepSession = sameSecret && before.Connector == c.Connector && (sameSettings || system.Connector.File.Auth.OAuth2 != nil)
+	same = sameSecret && sameSettings && before.Version == c.Version && before.State == c.State
 	if same {
 		c = before
 	}

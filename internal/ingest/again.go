@@ -10,8 +10,8 @@ import (
 	"throughline/internal/store"
 )
 
-// settled is how long after a record was seen to be gone a list may still show it: a page that was asked for before,
-// and what the far side's lists lag behind.
+// settled is how long after a record was gone, or a webhook has told of it, a list may still show what was before: a
+// page that was asked for earlier, and what the far side's lists lag behind.
 const settled = 2 * time.Minute
 
 // again takes in what is no repeat, though its content was seen before: a record that was changed and changed back,
@@ -48,7 +48,8 @@ func (in *Ingest) again(ctx context.Context, d hub.DeploymentID, list []store.Ar
 // shown are records that a list shows now.
 func (in *Ingest) shown(ctx context.Context, f *engine.Flow, list []store.Arrival, fresh []bool) error {
 	return in.again(ctx, f.ID, list, fresh, func(last, now hub.Event) bool {
-		return last.Gone && now.Received.Sub(last.Received) > settled || now.Version == 0 && otherwise(last, now)
+		stays := now.Received.Sub(last.Received) > settled
+		return last.Gone && stays || now.Version == 0 && otherwise(last, now) && (stays || last.Source != "webhook")
 	})
 }
 

@@ -101,19 +101,19 @@ func (in *Ingest) poll(ctx context.Context, f *engine.Flow, w hub.Work) (store.S
 		newest = begun // what changed since then may stand behind a page that was read before it did
 	}
 	now, reach := in.now(), reach.Read(newest, moved)
-	turn := next(w, f.Poll, now)
-	if again, err := in.hastened(ctx, w); err != nil {
-		return store.Step{}, err
-	} else if again {
-		turn.Work.State, turn.Work.Due = hub.Later, now
-	}
-	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: turn}, nil
+	turn, err := in.nextPoll(ctx, f, w, now)
+	return store.Step{Cursor: &store.Cursor{Deployment: f.ID, Key: w.Key, Value: reach.String(), Updated: now}, Defer: turn}, err
 }
 
-// hastened reports whether a webhook has asked for another look since this one began (store.Tenant.DueNow).
-func (in *Ingest) hastened(ctx context.Context, w hub.Work) (bool, error) {
+// nextPoll is the poll's next turn: at once, where a webhook has asked for another look since this one began
+// (store.Tenant.DueNow).
+func (in *Ingest) nextPoll(ctx context.Context, f *engine.Flow, w hub.Work, now time.Time) (*store.Defer, error) {
+	turn := next(w, f.Poll, now)
 	rows, err := in.store.Tenant(w.Tenant).Work(ctx, store.Filter{Deployment: w.Deployment, Key: w.Key, Limit: 1})
-	return len(rows) > 0 && rows[0].State == hub.Running && rows[0].Due.After(w.Due), err
+	if len(rows) > 0 && rows[0].State == hub.Running && rows[0].Due.After(w.Due) {
+		turn.Work.State, turn.Work.Due = hub.Later, now
+	}
+	return turn, err
 }
 
 // maxReadings bounds how often a poll reads one span; the next one goes on.

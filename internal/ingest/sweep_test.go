@@ -435,4 +435,17 @@ func TestAChangeBack(t *testing.T) {
 		}
 		last = e.ID
 	}
+	// A webhook has brought it in another form. A list that is behind does not go before it; one that says so for longer does.
+	hook := store.Arrival{Event: hub.Event{ID: "evt_hook", Tenant: "t1", Key: hub.RecordKey{Connection: "time", Kind: "entry", ID: "1"}, Payload: []byte(`{"day":"9 hours"}`), Source: "webhook", Received: h.clock.Now()},
+		Deployments: []hub.DeploymentID{"hours"}, RunID: func() hub.RunID { return "run_hook" }}
+	if _, err := h.log.Accept(t.Context(), hook); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"9 hours", "7 hours"} {
+		h.turn(ingest.PollKey)
+		if e := h.last("1"); !strings.Contains(string(e.Payload), want) {
+			t.Errorf("what counts is %s, want %s", e.Payload, want)
+		}
+		h.clock.Add(time.Hour)
+	}
 }

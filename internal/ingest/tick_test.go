@@ -319,7 +319,7 @@ func TestWhatAnotherNodeApplied(t *testing.T) {
 	h := newHouse(t)
 	upload := func(id string, flows int) {
 		t.Helper()
-		if _, _, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n"+id+",2026-11-02\n")); err != nil {
+		if _, _, err := h.ingest.Upload(t.Context(), "t1", "time", "entry", []byte("id,day\n"+id+",2026-11-02\n"), store.AuditEntry{}); err != nil {
 			t.Fatal(err)
 		}
 		list, err := h.store.Tenant("t1").Work(t.Context(), store.Filter{Key: "time/entry/" + id, Limit: 10})
@@ -482,6 +482,13 @@ func TestAListThatIsLongerThanALimit(t *testing.T) {
 		h.ends = true
 		if err := h.tick(); hub.KindOf(err) != hub.Throttled || hub.AsError(err).After == 0 {
 			t.Errorf("it ended with %v; want to come back for it", err)
+		}
+	})
+	t.Run("a process that ends reads no further page", func(t *testing.T) {
+		h := newHouse(t)
+		h.far.heard = func() { h.ends = len(h.far.calls) == 3 }
+		if err := h.tick(); hub.KindOf(err) != hub.Throttled || len(h.far.calls) != 3 {
+			t.Errorf("%d calls, then %v; want to stop after the third", len(h.far.calls), err)
 		}
 	})
 	t.Run("a far side that is gone is not waited for", func(t *testing.T) {

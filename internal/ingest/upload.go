@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/store"
@@ -17,8 +18,9 @@ import (
 
 // Upload takes records from a table (CSV): its columns are the fields of a kind of the connection's
 // records, "timeInterval.start" for a field inside an object, so that the same mapping reads them as any
-// other. Either all rows are taken or none; a row that was taken before is not taken twice.
-func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte) (rows, fresh int, err error) {
+// other. Either all rows are taken or none; a row that was taken before is not taken twice. The audit entry says who
+// brings it; how many rows, and of which file, is added.
+func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte, audit store.AuditEntry) (rows, fresh int, err error) {
 	conn, err := in.loader.Connection(ctx, tenant, id)
 	if err != nil {
 		return 0, 0, err
@@ -35,7 +37,7 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	if err != nil {
 		return 0, 0, err
 	}
-	list, lines := make([]store.Arrival, len(records)), map[string]int{}
+	list := make([]store.Arrival, len(records))
 	for i, x := range records {
 		a, err := in.uploaded(kind, x.fields, conn.Settings)
 		if err != nil {
@@ -44,15 +46,15 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
 			return 0, 0, badRow(x.line, err)
 		}
-		if other, twice := lines[a.ID]; twice && list[i].Event.ID != list[other].Event.ID {
-			return 0, 0, badRow(x.line, fmt.Errorf("it has the id of line %d, %s, and says something else", records[other].line, a.ID))
-		}
-		lines[a.ID] = i
 		if len(list[i].Deployments) == 0 {
 			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
 		}
 	}
-	taken, err := in.journal.Accept(ctx, list...)
+	if err := atOdds(records, list); err != nil {
+		return 0, 0, err
+	}
+	audit.Detail = fmt.Sprintf("%d rows, %s", len(list), canonical.Hash(table))
+	taken, err := in.journal.Take(ctx, tenant, audit, list...)
 	if err != nil {
 		return 0, 0, fmt.Errorf("store the upload: %w", err)
 	}
@@ -66,6 +68,19 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	}
 	in.wake()
 	return len(list), fresh, nil
+}
+
+// atOdds refuses rows of one record that say different things: it would be left to their order which of them counts.
+func atOdds(records []tableRow, list []store.Arrival) error {
+	first := make(map[string]int, len(list))
+	for i, a := range list {
+		other, twice := first[a.Event.Key.ID]
+		if twice && a.Event.ID != list[other].Event.ID {
+			return badRow(records[i].line, fmt.Errorf("it has the id of line %d, %s, and says something else", records[other].line, a.Event.Key.ID))
+		}
+		first[a.Event.Key.ID] = i
+	}
+	return nil
 }
 
 // changedBack takes rows that an earlier file had, and a later one had otherwise.
@@ -124,11 +139,9 @@ func readTable(table []byte) ([]tableRow, error) {
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The file has no header line.", Hint: "Name the columns in the first line, separated by commas.", Err: err}
 	}
-	paths := make([][]string, len(header))
-	for i, name := range header {
-		if paths[i] = strings.Split(strings.TrimSpace(name), "."); len(paths[i]) > maxPath {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
-		}
+	paths, err := columns(header)
+	if err != nil {
+		return nil, err
 	}
 	var out []tableRow
 	for {
@@ -148,6 +161,30 @@ func readTable(table []byte) ([]tableRow, error) {
 		line, _ := r.FieldPos(0)
 		out = append(out, tableRow{line, x})
 	}
+}
+
+// columns are the fields that a table's columns name. Two that name the same one would leave it to their order which
+// of them counts; those without a name, as office programs leave them behind, do no harm.
+func columns(header []string) ([][]string, error) {
+	paths, at := make([][]string, len(header)), map[string]int{}
+	for i, name := range header {
+		name = strings.TrimSpace(name)
+		if paths[i] = strings.Split(name, "."); len(paths[i]) > maxPath {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
+		}
+		if name != "" {
+			at[name] = i
+		}
+	}
+	for i, path := range paths {
+		for n := range path {
+			name := strings.Join(path[:n+1], ".")
+			if other, there := at[name]; there && other != i {
+				return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Columns %d and %d name the same field, %s.", min(i, other)+1, max(i, other)+1, name), Hint: "Leave one of them out; nothing was taken."}
+			}
+		}
+	}
+	return paths, nil
 }
 
 // place sets a field, which may lie inside objects.

@@ -125,6 +125,7 @@ type node struct {
 	client *remote.Client
 	conn   *remote.Connection
 	op     *connector.Op
+	shared *kept
 }
 
 func nodes(t *testing.T, v *vendor, n int) []node {
@@ -136,7 +137,7 @@ func nodes(t *testing.T, v *vendor, n int) []node {
 	shared, out := &kept{}, make([]node, n)
 	for i := range out {
 		out[i] = node{remote.New(v, shared, nil, v.now), &remote.Connection{Tenant: "t1", ID: "crm", Connector: c,
-			Secret: map[string]any{"id": "me", "secret": "mine", "refresh": "refresh-0"}}, c.Operation("deal.get")}
+			Secret: map[string]any{"id": "me", "secret": "mine", "refresh": "refresh-0"}}, c.Operation("deal.get"), shared}
 	}
 	return out
 }
@@ -245,5 +246,20 @@ func TestACallIsWithheldAfterItsLogin(t *testing.T) {
 	}
 	if err := n.read(); err != nil || v.reads != 1 || v.refreshes != 1 {
 		t.Errorf("afterwards: %v, %d calls, %d logins", err, v.reads, v.refreshes)
+	}
+}
+
+// TestALoginOfAConnectionThatWasChanged: who still has the old credentials does not log in with them any more. The run
+// comes back with the new ones.
+func TestALoginOfAConnectionThatWasChanged(t *testing.T) {
+	v := &vendor{}
+	n := nodes(t, v, 1)[0]
+	if err := n.read(); err != nil {
+		t.Fatal(err)
+	}
+	n.shared.session, n.shared.version = nil, n.shared.version+1 // as an edit does
+	v.expire()
+	if err := n.read(); hub.KindOf(err) != hub.Unavailable || v.asked != 1 {
+		t.Errorf("asked for %d tokens, the call ended with %v", v.asked, err)
 	}
 }

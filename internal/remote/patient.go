@@ -22,7 +22,7 @@ func (c *Client) Patient(w Wait) *Client {
 }
 
 // PatientFor is Patient for work that waits in a worker's hand: it gives up a call, and tells what the far side said,
-// rather than wait for longer than most in all.
+// rather than wait for longer than most in all. Before each call it looks whether it may wait at all.
 func (c *Client) PatientFor(most time.Duration, w Wait) *Client {
 	patient := c.Patient(w)
 	patient.most = most
@@ -39,12 +39,17 @@ type reading struct{}
 
 // Ends is what a Wait gives where the process ends: who waited comes back for it.
 func Ends(left time.Duration) error {
-	return &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The service ends; what was being read is read again.", After: left}
+	return &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The service ends; what was being read is read again.", After: max(left, time.Second)}
 }
 
 // Rest waits by the clock on the wall, unless the process ends.
 func Rest(ends <-chan struct{}) Wait {
 	return func(ctx context.Context, d time.Duration) error {
+		select {
+		case <-ends:
+			return Ends(d)
+		default:
+		}
 		ctx, stop := context.WithCancelCause(ctx)
 		defer stop(nil)
 		go func() {
@@ -75,6 +80,11 @@ const mostTries = 4
 
 func (c *Client) patiently(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
 	waited := time.Duration(0)
+	if c.most > 0 {
+		if err := c.wait(ctx, 0); err != nil { // the process ends: a long reading does not hold it up
+			return nil, err
+		}
+	}
 	for tries := 1; ; {
 		answer, err := c.call(ctx, conn, op, vars)
 		e := hub.AsError(err)

@@ -91,3 +91,17 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRestEndsWithTheProcess(t *testing.T) {
+	ends := make(chan struct{})
+	rest := remote.Rest(ends)
+	if err := rest(t.Context(), time.Nanosecond); err != nil {
+		t.Error(err)
+	}
+	go close(ends)
+	for range 2 { // while it waits, and before
+		if err := rest(t.Context(), time.Hour); hub.KindOf(err) != hub.Throttled || hub.AsError(err).After != time.Hour {
+			t.Errorf("gives %v", err)
+		}
+	}
+}

@@ -259,6 +259,9 @@ func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (ma
 		if err != nil {
 			return nil, 0, err
 		}
+		if conn.loaded && s == nil && v != conn.version {
+			return nil, 0, errChanged // what was dropped was not this one's alone: an edit did it, and this one has the old credentials
+		}
 		conn.session, conn.version, conn.loaded = s, v, true
 	}
 	if conn.session != nil && conn.version != stale {
@@ -266,6 +269,8 @@ func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (ma
 	}
 	return c.login(ctx, conn)
 }
+
+var errChanged = &hub.Error{Kind: hub.Unavailable, Code: "connection.changed", Message: "The connection was changed meanwhile.", Hint: "Nothing is to be done: it is tried again as it is now."}
 
 func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, int64, error) {
 	session, version, err := c.sessions.Renew(ctx, conn.Tenant, conn.ID, conn.version, func(before map[string]any) (map[string]any, error) {

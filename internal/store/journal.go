@@ -58,6 +58,13 @@ func (j *Journal) Accept(ctx context.Context, list ...Arrival) (fresh []bool, er
 	return e.fresh, e.err
 }
 
+// Take is Accept for what a person brings, with the audit entry of that.
+func (j *Journal) Take(ctx context.Context, tenant hub.TenantID, audit AuditEntry, list ...Arrival) (fresh []bool, err error) {
+	e := &entry{ctx: ctx, step: &Step{Tenant: tenant, Audit: []AuditEntry{audit}, Arrive: list}, done: make(chan struct{})}
+	j.commit(e)
+	return e.fresh, e.err
+}
+
 // Record stores one durable point of a run. Busy names intents that must not be sent (see Step).
 func (j *Journal) Record(ctx context.Context, st Step) (busy []string, err error) {
 	e := &entry{ctx: ctx, step: &st, done: make(chan struct{})}

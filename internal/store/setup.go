@@ -28,6 +28,7 @@ type Connection struct {
 	Secret         []byte
 	Session        []byte
 	SessionVersion int64
+	KeepSession    bool   // when it is applied: what the login gave still holds
 	State          string // active, broken, paused
 	Message        string
 	Updated        time.Time
@@ -86,9 +87,11 @@ func putConnections(ctx context.Context, t tx, list []Connection) error {
 	const q = `
 		INSERT INTO connection (tenant, id, connector, version, settings, secret, state, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO UPDATE SET connector = excluded.connector, version = excluded.version, settings = excluded.settings,
-			secret = excluded.secret, session = NULL, state = excluded.state, message = '', updated_at = excluded.updated_at`
+			secret = excluded.secret, state = excluded.state, message = '', updated_at = excluded.updated_at,
+			session = CASE WHEN CAST(? AS BIGINT) = 0 THEN connection.session END, session_version = connection.session_version + CAST(? AS BIGINT)`
 	for _, c := range list {
-		if _, err := t.exec(ctx, q, c.Tenant, c.ID, c.Connector, c.Version, c.Settings, c.Secret, c.State, micros(c.Updated)); err != nil {
+		drop := 1 - flag(c.KeepSession) // and under another version: who logs in with what was before is seen
+		if _, err := t.exec(ctx, q, c.Tenant, c.ID, c.Connector, c.Version, c.Settings, c.Secret, c.State, micros(c.Updated), drop, drop); err != nil {
 			return err
 		}
 	}
@@ -188,9 +191,15 @@ func (t *Tenant) renew(ctx context.Context, x tx, id hub.ConnectionID, stale int
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = x.exec(ctx, `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ?`, next, now.version+1, t.id, id)
+	n, err := x.exec(ctx, `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ? AND session_version = ?`, next, now.version+1, t.id, id, now.version)
+	if err == nil && n == 0 {
+		return nil, 0, errChanged
+	}
 	return next, now.version + 1, err
 }
+
+// errChanged says that a connection was changed while somebody logged in with what it was before.
+var errChanged = &hub.Error{Kind: hub.Unavailable, Code: "connection.changed", Message: "The connection was changed meanwhile.", Hint: "Nothing is to be done: it is tried again as it is now."}
 
 // MarkConnection sets a connection's state and the sentence that explains it.
 func (t *Tenant) MarkConnection(ctx context.Context, id hub.ConnectionID, state, message string) error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"throughline/internal/hub"
 	"throughline/internal/store"
 	"throughline/internal/store/storetest"
 )
@@ -102,5 +103,29 @@ func TestOneNodeLogsInAtATime(t *testing.T) {
 	hands.Wait()
 	if n := logins.Load(); n != 1 {
 		t.Errorf("%d logins, want one", n)
+	}
+}
+
+// TestALoginThatAnEditOvertakes: what the old credentials gave is not kept for the new ones. (On PostgreSQL the edit waits
+// for the login.)
+func TestALoginThatAnEditOvertakes(t *testing.T) {
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "ledger.db"), time.Now)
+	apply := func(secret string) {
+		t.Helper()
+		err := s.Apply(ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR"}, Connections: []store.Connection{
+			{Tenant: "t1", ID: "crm", Connector: "c", Settings: "{}", Secret: []byte(secret), State: "active", Updated: time.Now()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply("old")
+	_, _, err := s.Tenant("t1").RenewSession(ctx, "crm", 0, func([]byte) ([]byte, error) {
+		apply("new")
+		return []byte("of the old account"), nil
+	})
+	c, readErr := s.Tenant("t1").Connection(ctx, "crm")
+	if hub.KindOf(err) != hub.Unavailable || readErr != nil || c.Session != nil {
+		t.Errorf("the login ended with %v; the session is %q, %v", err, c.Session, readErr)
 	}
 }

@@ -50,6 +50,7 @@ func Run(t *testing.T, open Opener) {
 		"an event on a running record runs next":                       remembered,
 		"an older version never takes a newer one's place":             stale,
 		"what came last of a record is known":                          lastCame,
+		"what a login gave outlives edits of something else":           sessionsOfEdits,
 		"what one node applies, the others see":                        changesAreSeen,
 		"tenants take turns, however much one of them has waiting":     fair,
 		"a tenant's flows take turns":                                  flowsTakeTurns,

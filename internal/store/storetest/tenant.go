@@ -57,3 +57,26 @@ func changesAreSeen(b *bench) {
 		b.Errorf("another customer's is %q, %v", other, err)
 	}
 }
+
+// sessionsOfEdits: an edit that keeps the credentials keeps what a login gave; another one drops it, for all who know its
+// version.
+func sessionsOfEdits(b *bench) {
+	t := b.store.Tenant("t1")
+	apply := func(secret string, keep bool) store.Connection {
+		b.must(b.store.Apply(b.ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR"}, Connections: []store.Connection{
+			{Tenant: "t1", ID: "crm", Connector: "c", Settings: "{}", Secret: []byte(secret), State: "active", KeepSession: keep, Updated: b.clock.Now()}}}))
+		c, err := t.Connection(b.ctx, "crm")
+		b.must(err)
+		return *c
+	}
+	apply("old", false)
+	before := apply("old", false)
+	_, version, err := t.RenewSession(b.ctx, "crm", before.SessionVersion, func([]byte) ([]byte, error) { return []byte("s"), nil })
+	b.must(err)
+	if c := apply("old", true); string(c.Session) != "s" || c.SessionVersion != version {
+		b.Errorf("an edit of something else leaves session %q, version %d; want s, %d", c.Session, c.SessionVersion, version)
+	}
+	if c := apply("new", false); c.Session != nil || c.SessionVersion == version {
+		b.Errorf("with new credentials there is session %q, version %d as before", c.Session, c.SessionVersion)
+	}
+}
