@@ -12,15 +12,22 @@ import (
 	"throughline/internal/store"
 )
 
-// TestAFurtherChangeOfWhatWasLeftIsAskedAbout: a person has said that 3600 s stay invoiced though the entry says 1800.
-// That it says 28800 later, nobody has decided.
-func TestAFurtherChangeOfWhatWasLeftIsAskedAbout(t *testing.T) {
+// changedAfterInvoice is an entry of 3600 s that was invoiced, and says 1800 since.
+func changedAfterInvoice(t *testing.T) *bookHouse {
+	t.Helper()
 	h := newBooks(t)
 	h.log("e1 u1 p1 2026-03-02 3600 approved")
 	h.drain()
 	h.books.lines["l1"].State = "invoiced"
 	h.log("e1 u1 p1 2026-03-02 1800 approved")
 	h.drain()
+	return h
+}
+
+// TestAFurtherChangeOfWhatWasLeftIsAskedAbout: a person has said that 3600 s stay invoiced though the entry says 1800.
+// That it says 28800 later, nobody has decided.
+func TestAFurtherChangeOfWhatWasLeftIsAskedAbout(t *testing.T) {
+	h := changedAfterInvoice(t)
 	h.choose(h.parked("posting.fixed"), engine.Leave)
 	h.drain()
 	h.clock.Add(time.Second)
@@ -34,12 +41,7 @@ func TestAFurtherChangeOfWhatWasLeftIsAskedAbout(t *testing.T) {
 
 // TestWhatWasLeftIsDecidedAnew: a person thinks again, opens the question once more, and credits after all.
 func TestWhatWasLeftIsDecidedAnew(t *testing.T) {
-	h := newBooks(t)
-	h.log("e1 u1 p1 2026-03-02 3600 approved")
-	h.drain()
-	h.books.lines["l1"].State = "invoiced"
-	h.log("e1 u1 p1 2026-03-02 1800 approved")
-	h.drain()
+	h := changedAfterInvoice(t)
 	e := h.parked("posting.fixed")
 	h.choose(e, engine.Leave)
 	h.drain()
@@ -57,12 +59,7 @@ func TestWhatWasLeftIsDecidedAnew(t *testing.T) {
 // TestWhatIsCreditedIsTakenBackThoughItChangesBack: a person says that it is credited over there; before that is noted,
 // the entry is again as it was posted. What was credited must be billed anew.
 func TestWhatIsCreditedIsTakenBackThoughItChangesBack(t *testing.T) {
-	h := newBooks(t)
-	h.log("e1 u1 p1 2026-03-02 3600 approved")
-	h.drain()
-	h.books.lines["l1"].State = "invoiced"
-	h.log("e1 u1 p1 2026-03-02 1800 approved")
-	h.drain()
+	h := changedAfterInvoice(t)
 	h.choose(h.parked("posting.fixed"), engine.Credit)
 	h.log("e1 u1 p1 2026-03-02 3600 approved")
 	h.drain()

@@ -18,12 +18,7 @@ func TestWhatWasInvoicedIsAPersonsBusiness(t *testing.T) {
 		engine.Leave:       {"P1 2026-03-02 3600 invoiced"},
 	} {
 		t.Run(choice, func(t *testing.T) {
-			h := newBooks(t)
-			h.log("e1 u1 p1 2026-03-02 3600 approved")
-			h.drain()
-			h.books.lines["l1"].State = "invoiced"
-			h.log("e1 u1 p1 2026-03-02 1800 approved")
-			h.drain()
+			h := changedAfterInvoice(t)
 			h.stands("P1 2026-03-02 3600 invoiced")
 			e := h.parked("posting.fixed")
 			if e.Seconds != 1800 || e.Amount != "30.00 EUR" {

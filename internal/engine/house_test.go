@@ -185,8 +185,14 @@ func (h *house) drain() {
 // rounds claims and carries until nothing is left to do, letting time pass for what waits.
 func (h *house) rounds(carry func([]store.Claim) (killed bool)) {
 	h.Helper()
-	for range 200 {
-		list, err := h.engine.Claim(context.Background(), 10)
+	h.roundsOf(10, carry)
+}
+
+// roundsOf is rounds with up to n rows in a claim.
+func (h *house) roundsOf(n int, carry func([]store.Claim) (killed bool)) {
+	h.Helper()
+	for range 5000 {
+		list, err := h.engine.Claim(context.Background(), n)
 		if err != nil {
 			h.Fatal(err)
 		}

@@ -124,25 +124,7 @@ func (h *house) beside(list []store.Claim) {
 // aside carries a hundred rows side by side until nothing is left to do.
 func (h *bookHouse) aside() {
 	h.Helper()
-	for range 5000 {
-		list, err := h.engine.Claim(context.Background(), 100)
-		if err != nil {
-			h.Fatal(err)
-		}
-		h.beside(list)
-		if len(list) > 0 {
-			continue
-		}
-		due, err := h.store.NextDue(context.Background())
-		if err != nil {
-			h.Fatal(err)
-		}
-		if due.IsZero() {
-			return
-		}
-		h.clock.Add(max(due.Sub(h.clock.Now()), time.Millisecond))
-	}
-	h.Fatal("it never comes to rest")
+	h.roundsOf(100, func(list []store.Claim) bool { h.beside(list); return false })
 }
 
 // judged is the oracle's word about what was logged, made there and told of it.

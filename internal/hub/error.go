@@ -92,3 +92,6 @@ func AsError(err error) *Error {
 	}
 	return nil
 }
+
+// ErrConnectionChanged says that a connection was changed while somebody used it as it was before.
+var ErrConnectionChanged = &Error{Kind: Unavailable, Code: "connection.changed", Message: "The connection was changed meanwhile.", Hint: "Nothing is to be done: it is tried again as it is now."}

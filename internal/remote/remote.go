@@ -260,7 +260,7 @@ func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (ma
 			return nil, 0, err
 		}
 		if conn.loaded && s == nil && v != conn.version {
-			return nil, 0, errChanged // what was dropped was not this one's alone: an edit did it, and this one has the old credentials
+			return nil, 0, hub.ErrConnectionChanged // what was dropped was not this one's alone: an edit did it, and this one has the old credentials
 		}
 		conn.session, conn.version, conn.loaded = s, v, true
 	}
@@ -269,8 +269,6 @@ func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (ma
 	}
 	return c.login(ctx, conn)
 }
-
-var errChanged = &hub.Error{Kind: hub.Unavailable, Code: "connection.changed", Message: "The connection was changed meanwhile.", Hint: "Nothing is to be done: it is tried again as it is now."}
 
 func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, int64, error) {
 	session, version, err := c.sessions.Renew(ctx, conn.Tenant, conn.ID, conn.version, func(before map[string]any) (map[string]any, error) {

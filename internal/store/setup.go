@@ -193,13 +193,10 @@ func (t *Tenant) renew(ctx context.Context, x tx, id hub.ConnectionID, stale int
 	}
 	n, err := x.exec(ctx, `UPDATE connection SET session = ?, session_version = ? WHERE tenant = ? AND id = ? AND session_version = ?`, next, now.version+1, t.id, id, now.version)
 	if err == nil && n == 0 {
-		return nil, 0, errChanged
+		return nil, 0, hub.ErrConnectionChanged
 	}
 	return next, now.version + 1, err
 }
-
-// errChanged says that a connection was changed while somebody logged in with what it was before.
-var errChanged = &hub.Error{Kind: hub.Unavailable, Code: "connection.changed", Message: "The connection was changed meanwhile.", Hint: "Nothing is to be done: it is tried again as it is now."}
 
 // MarkConnection sets a connection's state and the sentence that explains it.
 func (t *Tenant) MarkConnection(ctx context.Context, id hub.ConnectionID, state, message string) error {
