@@ -33,7 +33,7 @@ type chaosCmd struct {
 	Faults   []farside.Fault `help:"How they go wrong: down, throttle, drop, reset, truncate, gateway, html, empty, drip; without it all of them but the last."`
 	Lag      time.Duration   `help:"How far searches lag behind what was made, where the far side goes wrong, and what its connectors say of it." default:"1s"`
 	Seed     uint64          `help:"Repeats the same faults and kills; without it a new one is drawn and printed."`
-	Drain    time.Duration   `help:"How long everything may take to come to rest." default:"3m"`
+	Drain    time.Duration   `help:"How long everything may take to come to rest: a record whose answers were lost four times is tried again after ten minutes." default:"15m"`
 	JSON     bool            `help:"Print one JSON object."`
 }
 
