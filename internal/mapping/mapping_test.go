@@ -205,3 +205,26 @@ func TestWhatTheVendorCannotHold(t *testing.T) {
 		t.Errorf("a bound that is a text: %v", err)
 	}
 }
+
+// TestTwoOfOursForOneOfTheirs: what the customer writes as the same cannot be told apart again. The connector's own
+// line decides; where it does not, nobody guesses.
+func TestTwoOfOursForOneOfTheirs(t *testing.T) {
+	m, c, err := load(t, project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(state string, lines map[string]string) (any, error) {
+		at := context(c)
+		at.Values = mapping.Values{"status": lines}
+		r, err := m.Read(at, map[string]any{"title": "A", "client": "c1", "state": state})
+		return r.Fields["status"], err
+	}
+	for range 50 {
+		if got, err := read("open", map[string]string{"active": "open", "planned": "open"}); got != "active" || err != nil {
+			t.Fatalf("read as %v, %v; want active, as the connector says", got, err)
+		}
+		if got, err := read("live", map[string]string{"active": "live", "planned": "live"}); hub.AsError(err) == nil || hub.AsError(err).Code != "mapping.value_ambiguous" {
+			t.Fatalf("read as %v, %v; want a person to say which", got, err)
+		}
+	}
+}

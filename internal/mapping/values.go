@@ -69,12 +69,14 @@ func callValue(at any, args []any) (any, error) {
 	}
 	m, v := p.m.values[name], idText(args[1])
 	if p.reading {
-		for ours, theirs := range p.override[name] {
-			if theirs == v {
-				return ours, nil
-			}
-		}
-		if ours, ok := m.from[v]; ok {
+		own := meant(p.override[name], v)
+		ours, ok := m.from[v]
+		switch {
+		case len(own) == 1:
+			return own[0], nil
+		case len(own) > 1 && !slices.Contains(own, ours):
+			return nil, m.ambiguous(v, own)
+		case ok:
 			return ours, nil
 		}
 	} else {
@@ -97,6 +99,24 @@ func callValue(at any, args []any) (any, error) {
 func (m valueMap) unmapped(v string) error {
 	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name, Value: v,
 		Message: fmt.Sprintf("Nobody has said what %q means in the value map %s.", v, m.name), Hint: m.hint()}
+}
+
+// meant are those of ours that a customer's lines write as one value of the vendor.
+func meant(lines map[string]string, v string) (own []string) {
+	for ours, theirs := range lines {
+		if theirs == v {
+			own = append(own, ours)
+		}
+	}
+	slices.Sort(own)
+	return own
+}
+
+// ambiguous says that a value cannot be read back: several of ours are written as it.
+func (m valueMap) ambiguous(v string, own []string) error {
+	return &hub.Error{Kind: hub.Invalid, Code: "mapping.value_ambiguous", Field: m.name, Value: v,
+		Message: fmt.Sprintf("In the customer's values, %q stands for %s alike (value map %s).", v, strings.Join(own, " and "), m.name),
+		Hint:    "Leave it to one of them in the flow's values, apply, then retry."}
 }
 
 // unsaid is the same the other way round: a value of ours that has no word over there.
