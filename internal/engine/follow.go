@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -144,7 +145,7 @@ func (f *followUp) once(earlier *store.Write) error {
 		return err
 	}
 	if len(busy) > 0 {
-		return f.settle()
+		return cmp.Or(f.settle(), f.settledFirst()) // this one is still to be sent
 	}
 	return f.send()
 }

@@ -374,6 +374,11 @@ func (w *write) settle() error {
 	if w.anew = w.intent.Posting; w.anew != nil && r.books.sending != nil {
 		w.intent.Posting = r.books.sending // what was counted for it
 	}
+	if w.op == nil { // there is nothing to write of our own, only to find out
+		if w.op = w.m.Kind.Written(open.Operation); w.op == nil {
+			return uncertain(open)
+		}
+	}
 	if w.unknown() && open.Class == hub.ClassU && open.Hash != w.intent.Hash {
 		return w.instead(open)
 	}
