@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"throughline/internal/hub"
+	"throughline/internal/store"
 )
 
 // second lets another flow of the customer, by a template, write the same records.
@@ -70,13 +71,19 @@ func TestAWriteThatItsFlowLeavesIsTakenOver(t *testing.T) {
 	}
 }
 
+// versioned are the connectors of the comparisons with a CRM that numbers its versions, and more for the time tracker.
+func versioned(t *testing.T, more string) fs.FS {
+	t.Helper()
+	conns := withFollowUps(t, more).(fstest.MapFS)
+	crm := conns["far-crm/connector.yaml"]
+	crm.Data = []byte(strings.Replace(string(crm.Data), "id: =x.id\n", "id: =x.id\n    version: =x.version\n", 1))
+	return conns
+}
+
 // TestAnOlderFormIsNotWrittenOverAnothersNewer: while one flow has read the deal, it changes, and another flow carries
 // the newer form to its end. The first one's form is out of date then.
 func TestAnOlderFormIsNotWrittenOverAnothersNewer(t *testing.T) {
-	conns := withFollowUps(t, "").(fstest.MapFS)
-	crm := conns["far-crm/connector.yaml"]
-	crm.Data = []byte(strings.Replace(string(crm.Data), "id: =x.id\n", "id: =x.id\n    version: =x.version\n", 1))
-	h := newHouseWith(t, conns)
+	h := newHouseWith(t, versioned(t, ""))
 	h.second("late", "won-deal")
 	h.far.deal["version"] = 1
 	h.win()
@@ -103,5 +110,29 @@ func TestAnOlderFormIsNotWrittenOverAnothersNewer(t *testing.T) {
 	}
 	if all := strings.Join(h.far.patched, "\n"); strings.Count(all, `"name":"Relaunch II"`) != 3 {
 		t.Errorf("want customer and both projects renamed once; changed was %s", all)
+	}
+}
+
+// TestAFollowUpThatMeetsAnothersWrite: the run has nothing to write of its own, and a follow-up that is still to be sent.
+// Another flow has left a write of the record open: what became of it is found out first.
+func TestAFollowUpThatMeetsAnothersWrite(t *testing.T) {
+	h := newHouseWith(t, versioned(t, strings.Replace(following, `=["ana", "ben"]`, `'=record.name == "Relaunch" ? ["ana", "ben"] : ["ana", "ben", "cy"]'`, 1)))
+	h.far.deal["version"] = 2
+	h.win()
+	h.drain()
+	h.followed(2)
+	project := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "project", "")
+	left := store.Write{OpKey: "op_left", Run: "run_left", Deployment: "another", Key: "crm/opportunity/9", Record: project, Connection: "time", Operation: "project.update",
+		Class: hub.ClassU, Hash: "left", Body: []byte(`{"name":"Left"}`), Started: h.clock.Now(), Version: 2}
+	if busy, err := h.store.Journal().Record(t.Context(), store.Step{Tenant: "t1", Open: []store.Write{left}}); err != nil || len(busy) > 0 {
+		t.Fatal(busy, err)
+	}
+	h.far.deal["name"], h.far.deal["version"] = "Relaunch III", 1 // an older form: it is not written, but names one member more
+	h.win()
+	h.drain()
+	h.followed(3)
+	open, err := h.store.Tenant("t1").OpenWrite(t.Context(), project, "time")
+	if all := strings.Join(h.far.patched, "\n"); err != nil || open != nil || strings.Count(all, `"name":"Left"`) != 1 || strings.Contains(all, "Relaunch III") {
+		t.Errorf("still open is %+v, %v; changed was %s", open, err, all)
 	}
 }
