@@ -341,16 +341,6 @@ func (c *Connector) Kind(name string) *Kind { return c.kinds[name] }
 // carry, no flow may ask of it.
 func (c *Connector) KindAs(recordType string) *Kind { return c.byAs[recordType] }
 
-// Written is the create, update or delete of this operation's name, or nil.
-func (k *Kind) Written(operation string) *Op {
-	for _, op := range []*Op{k.Create, k.Update, k.Delete} {
-		if op != nil && op.Name == operation {
-			return op
-		}
-	}
-	return nil
-}
-
 // Follow is the write after a create of this operation's name, or nil.
 func (k *Kind) Follow(operation string) *FollowOp {
 	for i := range k.After {

@@ -114,25 +114,38 @@ func TestAnOlderFormIsNotWrittenOverAnothersNewer(t *testing.T) {
 }
 
 // TestAFollowUpThatMeetsAnothersWrite: the run has nothing to write of its own, and a follow-up that is still to be sent.
-// Another flow has left a write of the record open: what became of it is found out first.
+// Another flow has left a write of the record open: what became of it is found out first. A create of a record that is
+// known by now is not repeated.
 func TestAFollowUpThatMeetsAnothersWrite(t *testing.T) {
-	h := newHouseWith(t, versioned(t, strings.Replace(following, `=["ana", "ben"]`, `'=record.name == "Relaunch" ? ["ana", "ben"] : ["ana", "ben", "cy"]'`, 1)))
-	h.far.deal["version"] = 2
-	h.win()
-	h.drain()
-	h.followed(2)
-	project := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "project", "")
-	left := store.Write{OpKey: "op_left", Run: "run_left", Deployment: "another", Key: "crm/opportunity/9", Record: project, Connection: "time", Operation: "project.update",
-		Class: hub.ClassU, Hash: "left", Body: []byte(`{"name":"Left"}`), Started: h.clock.Now(), Version: 2}
-	if busy, err := h.store.Journal().Record(t.Context(), store.Step{Tenant: "t1", Open: []store.Write{left}}); err != nil || len(busy) > 0 {
-		t.Fatal(busy, err)
-	}
-	h.far.deal["name"], h.far.deal["version"] = "Relaunch III", 1 // an older form: it is not written, but names one member more
-	h.win()
-	h.drain()
-	h.followed(3)
-	open, err := h.store.Tenant("t1").OpenWrite(t.Context(), project, "time")
-	if all := strings.Join(h.far.patched, "\n"); err != nil || open != nil || strings.Count(all, `"name":"Left"`) != 1 || strings.Contains(all, "Relaunch III") {
-		t.Errorf("still open is %+v, %v; changed was %s", open, err, all)
+	for _, c := range []struct {
+		operation string
+		class     hub.WriteClass
+		repeated  int
+	}{{"project.update", hub.ClassU, 1}, {"project.update", hub.ClassS, 1}, {"project.create", hub.ClassS, 0}, {"project.create", hub.ClassK, 0}} {
+		t.Run(c.operation+" "+string(c.class), func(t *testing.T) {
+			h := newHouseWith(t, versioned(t, strings.Replace(following, `=["ana", "ben"]`, `'=record.name == "Relaunch" ? ["ana", "ben"] : ["ana", "ben", "cy"]'`, 1)))
+			h.far.deal["version"] = 2
+			h.win()
+			h.drain()
+			h.followed(2)
+			project := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "project", "")
+			left := store.Write{OpKey: "op_left", Run: "run_left", Deployment: "another", Key: "crm/opportunity/9", Record: project, Connection: "time", Operation: c.operation,
+				Class: c.class, Hash: "left", Body: []byte(`{"name":"Left"}`), Started: h.clock.Now(), Version: 2}
+			if busy, err := h.store.Journal().Record(t.Context(), store.Step{Tenant: "t1", Open: []store.Write{left}}); err != nil || len(busy) > 0 {
+				t.Fatal(busy, err)
+			}
+			h.far.deal["name"], h.far.deal["version"] = "Relaunch III", 1 // an older form: it is not written, but names one member more
+			h.win()
+			h.drain()
+			h.followed(3)
+			open, err := h.store.Tenant("t1").OpenWrite(t.Context(), project, "time")
+			all := strings.Join(h.far.patched, "\n")
+			if err != nil || open != nil || strings.Count(all, `"name":"Left"`) != c.repeated || strings.Contains(all, "Relaunch III") {
+				t.Errorf("still open is %+v, %v; changed was %s", open, err, all)
+			}
+			if n := len(h.far.created["/time/projects"]); n != 1 {
+				t.Errorf("%d projects, want 1", n)
+			}
+		})
 	}
 }

@@ -375,9 +375,7 @@ func (w *write) settle() error {
 		w.intent.Posting = r.books.sending // what was counted for it
 	}
 	if w.op == nil { // there is nothing to write of our own, only to find out
-		if w.op = w.m.Kind.Written(open.Operation); w.op == nil {
-			return uncertain(open)
-		}
+		return w.aside(open)
 	}
 	if w.unknown() && open.Class == hub.ClassU && open.Hash != w.intent.Hash {
 		return w.instead(open)
@@ -394,6 +392,23 @@ func (w *write) settle() error {
 			return w.send() // what is gone is not there a second time
 		}
 		return w.search(open)
+	}
+	return uncertain(open)
+}
+
+// aside settles a write of a record that is known over there, and of which this run has nothing to write: an update is
+// sent once more; a create has nothing more to bring about, and is never repeated.
+func (w *write) aside(open *store.Write) error {
+	kind := w.m.Kind
+	switch {
+	case open.Class == hub.ClassX || w.link == nil:
+		return uncertain(open)
+	case kind.Update != nil && open.Operation == kind.Update.Name:
+		w.op = kind.Update
+		return w.supersede(open)
+	case kind.Create != nil && open.Operation == kind.Create.Name:
+		w.run.pending.Close = append(w.run.pending.Close, w.run.outcome(w.earlier(open), "refused", "the record is known there by now", store.Link{}))
+		return w.settledFirst()
 	}
 	return uncertain(open)
 }
