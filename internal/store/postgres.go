@@ -31,7 +31,7 @@ const (
 // minute after it was due; until then it takes all tables for empty and all their indexes for equal, and may
 // look a row up by an index that holds a tenant's every row. A process that starts on a ledger of which the
 // planner knows more rows than it has changed yet has nothing to teach: who claims would wait for it, and the
-// lease with it.
+// lease with it. A tenth of the usual sample tells as well which index is the narrow one.
 func (d *postgresDB) learn(ctx context.Context) error {
 	n, next := d.changes.Load(), max(d.next.Load(), firstLesson)
 	if n < next || next > lastLesson || !d.next.CompareAndSwap(d.next.Load(), 2*n) {
@@ -45,8 +45,10 @@ func (d *postgresDB) learn(ctx context.Context) error {
 		d.next.Store(known)
 		return nil
 	}
-	_, err := d.pool.Exec(ctx, `ANALYZE event, work, run, input, record, xref, write, posting, tally`)
-	return err
+	return pgx.BeginFunc(ctx, d.pool, func(t pgx.Tx) error {
+		_, err := t.Exec(ctx, "SET LOCAL default_statistics_target = 10; ANALYZE event, work, run, input, record, xref, write, posting, tally", pgx.QueryExecModeSimpleProtocol)
+		return err
+	})
 }
 
 func (d *postgresDB) dialect() dialect {

@@ -120,7 +120,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(d, db, marked{dir, marks[d]})
+	p, err := goose.NewProvider(d, db, formed{dir, forms[d]})
 	if err != nil {
 		return err
 	}
@@ -130,21 +130,26 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
 	return nil
 }
 
-var marks = map[goose.Dialect]string{goose.DialectSQLite3: "-- sqlite: ", goose.DialectPostgres: "-- postgres: "}
-
-// marked gives the lines of a migration that are for one database only.
-type marked struct {
-	fs.FS
-	mark string
+// forms make a database's own migration of the one text: lines for it alone, and on PostgreSQL the order of bytes, which is
+// SQLite's. That of a language costs more at each look into an index, and depends on the machine.
+var forms = map[goose.Dialect]*strings.Replacer{
+	goose.DialectSQLite3:  strings.NewReplacer("\n-- sqlite: ", "\n"),
+	goose.DialectPostgres: strings.NewReplacer("\n-- postgres: ", "\n", " TEXT", ` TEXT COLLATE "C"`),
 }
 
-func (m marked) Open(name string) (fs.File, error) {
+// formed gives migrations in a database's form.
+type formed struct {
+	fs.FS
+	form *strings.Replacer
+}
+
+func (m formed) Open(name string) (fs.File, error) {
 	f, err := m.FS.Open(name)
 	if err != nil || !strings.HasSuffix(name, ".sql") {
 		return f, err
 	}
 	text, err := io.ReadAll(f)
-	return &migration{f, strings.NewReader(strings.ReplaceAll("\n"+string(text), "\n"+m.mark, "\n"))}, err
+	return &migration{f, strings.NewReader(m.form.Replace("\n" + string(text)))}, err
 }
 
 type migration struct {

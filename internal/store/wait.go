@@ -12,14 +12,15 @@ import (
 )
 
 // Two transactions that are under way at the same moment do not see each other's rows. Where one lets a row wait, the
-// other one says what it waits for, and neither finds the other, the row would wait for ever. So they
-// take turns, tenant by tenant.
+// other one says what it waits for, and neither finds the other, the row would wait for ever; where both open
+// a write of one record, it would be sent twice. So they take turns, tenant by tenant.
 const (
-	onRecords = "records" // rows wait until a record is known, or a write has ended
+	onRecords = "records" // rows wait until a record is known, or a write has ended; a record has one open write
 	onFlows   = "flows"   // rows wait until their flow goes on
 )
 
-// turn waits for a tenant's turn, and has it until the commit. Beside others go those that only say what has come.
+// turn waits for a tenant's turn, and has it until the commit. Beside others go those that only say what has come, or
+// what has ended.
 func (d dialect) turn(ctx context.Context, t tx, on string, tenant hub.TenantID, alone bool) error {
 	q := d.beside
 	if alone {
@@ -33,17 +34,17 @@ func (d dialect) turn(ctx context.Context, t tx, on string, tenant hub.TenantID,
 
 // takeTurns takes those of a commit, in one order for all nodes.
 func (s *Store) takeTurns(ctx context.Context, t tx, steps []*Step) error {
-	waits := map[hub.TenantID]bool{}
+	alone := map[hub.TenantID]bool{}
 	for _, st := range steps {
 		switch {
-		case st.Defer != nil && st.Defer.Work.WaitsOn != "":
-			waits[st.Tenant] = true
+		case len(st.Open) > 0 || st.Defer != nil && st.Defer.Work.WaitsOn != "":
+			alone[st.Tenant] = true
 		case len(st.Close) > 0 || len(st.Links) > 0:
-			waits[st.Tenant] = waits[st.Tenant] // there, whether or not somebody waits
+			alone[st.Tenant] = alone[st.Tenant] // there, alone or not
 		}
 	}
-	for _, tenant := range slices.Sorted(maps.Keys(waits)) {
-		if err := s.db.dialect().turn(ctx, t, onRecords, tenant, waits[tenant]); err != nil {
+	for _, tenant := range slices.Sorted(maps.Keys(alone)) {
+		if err := s.db.dialect().turn(ctx, t, onRecords, tenant, alone[tenant]); err != nil {
 			return err
 		}
 	}

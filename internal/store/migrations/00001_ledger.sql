@@ -198,9 +198,8 @@ CREATE TABLE write (
 -- postgres: WITH (fillfactor = 55)
 ;
 -- At most one write is under way per record and far side: two deals of one new customer cannot both
--- create it. The loser of the race waits for the winner's outcome.
--- SQLite has one writer, who looks first; between the writers of PostgreSQL an index has to decide.
--- postgres: CREATE UNIQUE INDEX write_open ON write (tenant, record, connection) WHERE state = 'open';
+-- create it. The loser of the race waits for the winner's outcome. No index says so: who opens a write has the
+-- tenant's turn (wait.go) and looks first, and a row that is in no index by its state is changed where it lies.
 
 -- What an entry has brought into a far side's books, line by line: a line is never changed, only taken
 -- back by another one. The ids of an entry's lines begin like its own, so that they lie beside each other.

@@ -72,3 +72,24 @@ func resumedAtThatMoment(b *bench) {
 		b.finish(got[0].Work, hub.Written)
 	}
 }
+
+// openedAtThatMoment: two nodes open a write of one record, each with another content. One of them may send.
+func openedAtThatMoment(b *bench) {
+	other := b.store.Journal()
+	for i := range 150 {
+		record := fmt.Sprintf("rec_%d", i)
+		var both sync.WaitGroup
+		var busy [2][]string
+		for n, log := range []*store.Journal{b.log, other} {
+			both.Go(func() {
+				var err error
+				busy[n], err = log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Open: []store.Write{intent(fmt.Sprintf("op%d of %d", i, n), record)}})
+				b.must(err)
+			})
+		}
+		both.Wait()
+		if len(busy[0])+len(busy[1]) != 1 {
+			b.Fatalf("round %d: busy %q and %q; one of the two may write the record", i, busy[0], busy[1])
+		}
+	}
+}
