@@ -2,28 +2,17 @@ package store
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"throughline/internal/hub"
 )
 
 // Journal commits what many goroutines record at the same moment in one transaction, so that one
-// sync to disk serves them all. While one commit is under way the next ones gather behind it, and after
-// one that served many the next begins no sooner than a pace: what costs is the commit, not the entry. Who comes
-// alone, or with few, never waits for it.
+// sync to disk serves them all. What costs is the commit, not the entry.
 type Journal struct {
-	store *Store
-	limit int           // entries per transaction
-	pace  time.Duration // between the beginnings of commits
-	hands Hands         // of the node; nil: it carries nothing
-
-	mu      sync.Mutex
-	waiting []*entry
-	busy    bool
-	full    chan struct{} // told when as many wait as one transaction holds
-	begun   time.Time     // the last commit
-	served  int           // entries of it
+	store   *Store
+	hands   Hands // of the node; nil: it carries nothing
+	entries *crowd[*entry]
 }
 
 // entry is what one caller wants recorded: a step, arrivals, or a claim.
@@ -38,14 +27,11 @@ type entry struct {
 	done    chan struct{}
 }
 
-const (
-	pace = 8 * time.Millisecond
-	many = 2 // entries of a commit that says that there is load
-)
-
 // Journal makes a journal on the store. A process has one.
 func (s *Store) Journal() *Journal {
-	return &Journal{store: s, limit: 1024, pace: pace, full: make(chan struct{}, 1)}
+	j := &Journal{store: s}
+	j.entries = newCrowd(1024, 8*time.Millisecond, j.write)
+	return j
 }
 
 // Lend lets what arrives be put into a node's hands at once (see Hands). It is called before the journal is used.
@@ -102,58 +88,8 @@ func (e *entry) promises() bool {
 
 // commit adds an entry and waits until it is recorded.
 func (j *Journal) commit(e *entry) {
-	j.mu.Lock()
-	j.waiting = append(j.waiting, e)
-	if len(j.waiting) == j.limit {
-		select {
-		case j.full <- struct{}{}:
-		default:
-		}
-	}
-	if !j.busy {
-		j.busy = true
-		go j.serve()
-	}
-	j.mu.Unlock()
+	j.entries.add(e)
 	<-e.done
-}
-
-// serve commits in turns until nothing waits.
-func (j *Journal) serve() {
-	for j.turn() {
-	}
-}
-
-// gather waits until the next commit may begin.
-func (j *Journal) gather() {
-	rest := j.pace - time.Since(j.begun)
-	if rest <= 0 || j.served <= many {
-		return
-	}
-	t := time.NewTimer(rest)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-j.full:
-	}
-}
-
-func (j *Journal) turn() bool {
-	j.mu.Lock()
-	if len(j.waiting) == 0 {
-		j.busy = false
-		j.mu.Unlock()
-		return false
-	}
-	j.mu.Unlock()
-	j.gather()
-	j.mu.Lock()
-	batch := j.waiting[:min(len(j.waiting), j.limit)]
-	j.waiting = j.waiting[len(batch):]
-	j.mu.Unlock()
-	j.begun, j.served = time.Now(), len(batch)
-	j.write(batch)
-	return true
 }
 
 // write commits a batch and tells who waits. If one of its entries cannot be recorded, each is tried alone, so that

@@ -19,6 +19,7 @@ type postgresDB struct {
 	pool    *pgxpool.Pool
 	wall    wall
 	changes atomic.Int64
+	asks    *crowd[*asking]
 	next    atomic.Int64 // number of changes at which the planner learns anew; 0: the first time
 }
 
@@ -232,7 +233,12 @@ func (t *pgTx) ask(ctx context.Context, list []question, read func(int, rows) er
 	if err != nil {
 		return err
 	}
-	for i := range list {
+	return readAll(res, len(list), read)
+}
+
+// readAll reads the next n answers of a batch, its last, one after the other.
+func readAll(res pgx.BatchResults, n int, read func(int, rows) error) error {
+	for i := range n {
 		r, err := res.Query()
 		if err == nil {
 			err = read(i, r)

@@ -112,7 +112,9 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &postgresDB{pool: pool, wall: w}, nil
+	d := &postgresDB{pool: pool, wall: w}
+	d.asks = newCrowd(askedAtMost, askPace, d.answer)
+	return d, nil
 }
 
 func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {

@@ -46,8 +46,7 @@ func (t *Tenant) Event(ctx context.Context, id hub.EventID) (*hub.Event, error) 
 
 // Inputs reads what a run has read so far.
 func (t *Tenant) Inputs(ctx context.Context, run hub.RunID) ([]Input, error) {
-	r, err := t.db.query(ctx, `SELECT run, record_key, payload FROM input WHERE tenant = ? AND run = ?`, t.id, run)
-	return all(r, err, func(r rows, in *Input) error { return r.Scan(&in.Run, &in.Key, &in.Payload) })
+	return soon(ctx, t.db, func(r rows, in *Input) error { return r.Scan(&in.Run, &in.Key, &in.Payload) }, `SELECT run, record_key, payload FROM input WHERE tenant = ? AND run = ?`, t.id, run)
 }
 
 const linkColumns = `record, connection, kind, external_id, number, link, hash, writes, version, updated_at`
@@ -61,26 +60,22 @@ func scanLink(r rows, l *Link) error {
 
 // Link reads how a record is known in a connection, or nil.
 func (t *Tenant) Link(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Link, error) {
-	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, t.id, record, in)
-	return one(all(r, err, scanLink))
+	return one(soon(ctx, t.db, scanLink, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? AND connection = ?`, t.id, record, in))
 }
 
 // LinkOf reads which record an external id stands for, or nil.
 func (t *Tenant) LinkOf(ctx context.Context, in hub.ConnectionID, kind, externalID string) (*Link, error) {
-	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND connection = ? AND kind = ? AND external_id = ?`, t.id, in, kind, externalID)
-	return one(all(r, err, scanLink))
+	return one(soon(ctx, t.db, scanLink, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND connection = ? AND kind = ? AND external_id = ?`, t.id, in, kind, externalID))
 }
 
 // Links lists where a record is known.
 func (t *Tenant) Links(ctx context.Context, record hub.RecordID) ([]Link, error) {
-	r, err := t.db.query(ctx, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? ORDER BY connection`, t.id, record)
-	return all(r, err, scanLink)
+	return soon(ctx, t.db, scanLink, `SELECT `+linkColumns+` FROM xref WHERE tenant = ? AND record = ? ORDER BY connection`, t.id, record)
 }
 
 // OpenWrite reads the write on a record in a connection whose outcome is not known, or nil.
 func (t *Tenant) OpenWrite(ctx context.Context, record hub.RecordID, in hub.ConnectionID) (*Write, error) {
-	r, err := t.db.query(ctx, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain')`, t.id, record, in)
-	return one(all(r, err, scanWrite))
+	return one(soon(ctx, t.db, scanWrite, `SELECT `+writeColumns+` FROM write WHERE tenant = ? AND record = ? AND connection = ? AND state IN ('open', 'uncertain')`, t.id, record, in))
 }
 
 const writeColumns = `op_key, run, deployment, record_key, step, record, connection, operation, class, version, hash, body, state, external_id, message, started_at, ended_at`
@@ -111,8 +106,7 @@ func (t *Tenant) CursorValue(ctx context.Context, d hub.DeploymentID, key string
 
 // Record reads a canonical record, or nil.
 func (t *Tenant) Record(ctx context.Context, id hub.RecordID) (*Record, error) {
-	r, err := t.db.query(ctx, `SELECT id, type, label, fields, updated_at FROM record WHERE tenant = ? AND id = ?`, t.id, id)
-	return one(all(r, err, scanRecord))
+	return one(soon(ctx, t.db, scanRecord, `SELECT id, type, label, fields, updated_at FROM record WHERE tenant = ? AND id = ?`, t.id, id))
 }
 
 func scanRecord(r rows, rec *Record) error {
