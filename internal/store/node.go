@@ -157,7 +157,7 @@ func (s *Store) Recover(ctx context.Context, epoch int64, sole bool) (freed int6
 		}
 		const q = `
 			UPDATE work SET state = 'ready', epoch = 0, crashes = crashes + 1
-			WHERE state = 'running' AND epoch NOT IN (SELECT epoch FROM node)`
+			WHERE state = 'running' AND epoch <> 0 AND epoch NOT IN (SELECT epoch FROM node)`
 		freed, err = t.exec(ctx, q)
 		return err
 	})
@@ -176,7 +176,7 @@ func (s *Store) Suspects(ctx context.Context) (bool, error) {
 func (s *Store) GiveBack(ctx context.Context, epoch int64, inHand func(hub.Work) bool) (n int, err error) {
 	err = s.db.change(ctx, func(t tx) error {
 		n = 0
-		r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE state = 'running' AND epoch = ?`, epoch)
+		r, err := t.query(ctx, `SELECT `+workColumns+` FROM work WHERE state = 'running' AND epoch <> 0 AND epoch = ?`, epoch)
 		list, err := all(r, err, scanWork)
 		if err != nil {
 			return err

@@ -255,13 +255,6 @@ func putCursors(ctx context.Context, t tx, steps []*Step) error {
 // The run is named: the same row may be in the same node's hand for its next run already, where the
 // commit that said so was made and not heard of.
 func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
-	const q = `
-		UPDATE work SET
-			state = CASE WHEN next_event <> '' THEN 'ready' ELSE ? END,
-			event = CASE WHEN next_event <> '' THEN next_event ELSE event END,
-			version = CASE WHEN version < ? THEN ? ELSE version END,
-			due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = '', parked = ?
-		WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ? AND run = ?`
 	var ends []*Finish
 	var args [][]any
 	for _, st := range steps {
@@ -276,7 +269,7 @@ func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 		ends = append(ends, f)
 		args = append(args, []any{state, w.Version, w.Version, micros(f.Run.Ended), parked, w.Tenant, w.Deployment, w.Key, w.Epoch, w.Run})
 	}
-	n, err := t.each(ctx, q, args)
+	n, err := t.each(ctx, endWork, args)
 	if err != nil {
 		return err
 	}
@@ -288,6 +281,14 @@ func (s *Store) finish(ctx context.Context, t tx, steps []*Step) error {
 	}
 	return settle(ctx, t, ends)
 }
+
+const endWork = `
+	UPDATE work SET
+		state = CASE WHEN next_event <> '' THEN 'ready' ELSE ? END,
+		event = CASE WHEN next_event <> '' THEN next_event ELSE event END,
+		version = CASE WHEN version < ? THEN ? ELSE version END,
+		due_at = ?, next_event = '', run = '', revision = 0, epoch = 0, attempts = 0, crashes = 0, reason = '', waits_on = '', parked = ?
+	WHERE tenant = ? AND deployment = ? AND record_key = ? AND state = 'running' AND epoch = ? AND run = ?`
 
 // settle opens the runs' exceptions, and closes those that an earlier run of a record left open:
 // their cause is either gone or stands in the new one.

@@ -107,7 +107,8 @@ CREATE TABLE work (
 ;
 CREATE INDEX work_ready ON work (lane, tenant, deployment, due_at) WHERE state = 'ready';
 -- Rows in hand: what a dead node had, and what a node has that it does not carry, is found without reading all others.
-CREATE INDEX work_running ON work (tenant, epoch) WHERE state = 'running';
+-- Not WHERE state = 'running': PostgreSQL would look there for a row that ends, by its tenant, instead of by its key.
+CREATE INDEX work_running ON work (tenant, epoch) WHERE epoch <> 0;
 -- Rows that were in hand at two crashes already: claimed alone.
 CREATE INDEX work_suspect ON work (tenant, due_at) WHERE state = 'ready' AND crashes >= 2;
 CREATE INDEX work_later ON work (due_at) WHERE state = 'later';
