@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"throughline/internal/canonical"
 	"throughline/internal/hub"
@@ -71,12 +72,31 @@ func (r *run) readRef(p *workflow.Plan) error {
 		}
 		return err
 	}
-	name := "read/" + string(r.work.Tenant) + "/" + string(r.work.Deployment) + "/" + p.In + "/" + p.Name + "/" + string(ref.ID)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.readIn(p, ref) })
-	if err == nil {
-		r.keep(p.Read, shared.(*result).own())
+	return r.share(p.Read, "read/"+p.In+"/"+p.Name+"/"+string(ref.ID), p.Within.D, func() (*result, error) { return r.readIn(p, ref) })
+}
+
+// shared is a result that many runs of a flow go by, and what expressions see of it. Neither is changed.
+type shared struct {
+	result *result
+	view   map[string]any
+}
+
+// share is keep of what this run, or another one of the flow as it stands, has asked for within a time.
+func (r *run) share(name, what string, within time.Duration, ask func() (*result, error)) error {
+	key := fmt.Sprintf("%s/%s@%d/%s", r.work.Tenant, r.work.Deployment, r.work.Revision, what)
+	v, err := r.known(key, within, func() (any, error) {
+		res, err := ask()
+		if err != nil {
+			return nil, err
+		}
+		return &shared{res, res.view(r.flow)}, nil
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	s := v.(*shared)
+	r.results[name], r.vars[name] = s.result.own(), s.view
+	return nil
 }
 
 // own is a result that the run may change, of one that it shares.
@@ -154,12 +174,7 @@ func (r *run) find(p *workflow.Plan) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("find/%s/%s/%s/%v", r.work.Tenant, r.work.Deployment, p.Name, value)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.search(end, p, value) })
-	if err == nil {
-		r.keep(p.Name, shared.(*result).own())
-	}
-	return err
+	return r.share(p.Name, fmt.Sprintf("find/%s/%v", p.Name, value), p.Within.D, func() (*result, error) { return r.search(end, p, value) })
 }
 
 func (r *run) search(end *End, p *workflow.Plan, value any) (*result, error) {
