@@ -51,7 +51,7 @@ func parseValue(f Field, v any, path string) (any, error) {
 			out[i] = p
 		}
 		return out, nil
-	case json.Number, float64, int64:
+	case json.Number, int64:
 		return parseText(f, fmt.Sprint(v), path)
 	case string:
 		return parseText(f, v, path)

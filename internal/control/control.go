@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"throughline/internal/books"
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -169,9 +169,11 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 	var out []Explained
 	for _, w := range writes {
 		e := Explained{Write: w}
-		if err := json.Unmarshal(w.Body, &e.Sent); err != nil {
+		sent, err := exact.DecodeJSON(w.Body)
+		if err != nil {
 			return nil, fmt.Errorf("read what was sent: %w", err)
 		}
+		e.Sent, _ = sent.(map[string]any)
 		if e.Edits, err = c.edited(ctx, t, w); err != nil {
 			return nil, err
 		}

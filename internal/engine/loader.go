@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -159,8 +158,8 @@ func (l *Loader) deployment(ctx context.Context, tenant hub.TenantID, id hub.Dep
 
 // open compiles a deployment against its connections.
 func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
-	var spec workflow.Spec
-	if err := json.Unmarshal([]byte(d.Spec), &spec); err != nil {
+	spec, err := workflow.ReadSpec(d.Spec)
+	if err != nil {
 		return nil, fmt.Errorf("read flow %s@%d: %w", d.ID, d.Revision, err)
 	}
 	conns := map[hub.ConnectionID]store.Connection{}
@@ -171,7 +170,7 @@ func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
 	for _, c := range list {
 		conns[c.ID] = c
 	}
-	return l.compile(ctx, d.Tenant, d.ID, d.Revision, spec, conns)
+	return l.compile(ctx, d.Tenant, d.ID, d.Revision, *spec, conns)
 }
 
 // Compile makes a flow of a spec and checks it: types, roles, what the connectors can carry. It is
