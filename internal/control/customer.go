@@ -191,6 +191,9 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	if err != nil {
 		return c, false, err
 	}
+	if err := unknownSetting(e.Value, system); err != nil {
+		return c, false, err
+	}
 	settings := maps.Clone(e.Value.Settings)
 	if settings == nil {
 		settings = map[string]string{}
@@ -223,6 +226,21 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 		c = before
 	}
 	return c, same, err
+}
+
+// unknownSetting refuses a setting that the connector has no use for: with a misspelt currency the default would hold.
+func unknownSetting(e ConnectionSpec, system *catalog.System) error {
+	known := system.Connector.File.Settings.Keys()
+	for _, l := range system.Connector.File.Limits {
+		known = append(known, l.Setting)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Settings)) {
+		if !slices.Contains(known, name) {
+			return &hub.Error{Kind: hub.Invalid, Code: "connection.setting_unknown", Field: "settings." + name, Message: fmt.Sprintf("%s has no setting %q.", e.Connector, name),
+				Hint: "It has " + strings.Join(system.Connector.File.Settings.Keys(), ", ") + "."}
+		}
+	}
+	return nil
 }
 
 // secret seals the secret anew where it differs from the one that is sealed.

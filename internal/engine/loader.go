@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -201,9 +202,15 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.role_missing", Field: "roles." + role, Message: fmt.Sprintf("The flow needs a connection in the role %s.", role), Hint: "Name one under roles:."}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Parameters)) {
+		if _, asked := t.File.Parameters.Get(name); !asked {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter_unknown", Field: "parameters." + name, Message: fmt.Sprintf("The template has no parameter %q.", name),
+				Hint: "It has " + strings.Join(t.File.Parameters.Keys(), ", ") + "."}
+		}
+	}
 	for _, p := range t.File.Parameters {
 		if f.Answers[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error()}
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error() + ".", Hint: p.Value.About}
 		}
 	}
 	if err := f.schedule(spec); err != nil {

@@ -64,6 +64,7 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 	}
 	c.declare("record", f.Trigger.Record)
 	t.When, t.Open = c.expr(f.Trigger.When, expr.Bool), c.expr(f.Trigger.Open, expr.Date)
+	c.extensions(extend)
 	for i, s := range f.Steps {
 		if written := s.Write + s.Post; written != "" {
 			for point, step := range maps.Collect(points(f)) {
@@ -82,6 +83,17 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 	}
 	t.Worth = c.expr(f.Worth, expr.Money)
 	return t
+}
+
+// extensions refuses fields at a point that there is not: nobody would ever set them.
+func (c *compiler) extensions(extend map[string]specfile.Map[specfile.Value]) {
+	for _, point := range slices.Sorted(maps.Keys(extend)) {
+		if _, there := c.file.Extend.Get(point); there || len(extend[point]) == 0 {
+			continue
+		}
+		c.problems.Add(extend[point][0].Pos, "extend."+point, fmt.Sprintf("the template %s@%d has no extension point %q", c.file.Template, c.file.Version, point),
+			"It has "+strings.Join(c.file.Extend.Keys(), ", ")+".")
+	}
 }
 
 func points(f *File) func(func(string, string) bool) {

@@ -1,6 +1,7 @@
 package workflow_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,8 +64,15 @@ func TestAnswersToParameters(t *testing.T) {
 		{"yes", workflow.Parameter{Type: "bool"}, true, "true"},
 		{"a number", workflow.Parameter{Type: "int"}, "7", "7"},
 		{"a number that is written as one", workflow.Parameter{Type: "int"}, exact.MustDecimal("360"), "360"},
-		{"a number as a kept flow has it", workflow.Parameter{Type: "int"}, float64(1000000), "1000000"},
+		{"a number as a kept flow has it", workflow.Parameter{Type: "int"}, json.Number("1000000"), "1000000"},
 		{"money without a currency", workflow.Parameter{Type: "money"}, "7", "currency"},
+		{"an amount that is a number is no answer, and not none", workflow.Parameter{Type: "money"}, json.Number("5000"), "5000 is no answer: an amount and its currency are wanted, such as 5000 EUR, or none"},
+		{"a day that is a number is none", workflow.Parameter{Type: "date"}, json.Number("20261031"), "a day is wanted"},
+		{"a word is no yes, and no no", workflow.Parameter{Type: "bool"}, "yes", `"yes" is no answer: true or false is wanted`},
+		{"a number is no yes", workflow.Parameter{Type: "bool"}, json.Number("1"), "1 is no answer: true or false is wanted"},
+		{"a no in quotes", workflow.Parameter{Type: "bool"}, "false", "false <nil>"},
+		{"a list of what looks like numbers", workflow.Parameter{Type: "list"}, []any{json.Number("100"), "b"}, "[100 b]"},
+		{"a map is no list", workflow.Parameter{Type: "list"}, map[string]any{"a": "b"}, "a list of texts is wanted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, err := c.p.Answer(c.given)

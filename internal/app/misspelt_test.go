@@ -1,0 +1,64 @@
+package app_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"throughline/internal/access"
+	"throughline/internal/app"
+)
+
+const spelt = `
+customer: northwind
+name: Northwind
+connections:
+  crm: {connector: hubspot@1, settings: {currency: EUR}, secret: "file:SECRETS/crm.json"}
+  erp: {connector: acumatica@1, settings: {url: "https://erp.example", tenant: N}, secret: "file:SECRETS/erp.json"}
+flows:
+  deals:
+    template: deal-to-project@1
+    roles: {crm: crm, erp: erp}
+    parameters: {approve_above: 5000 EUR}
+    extend: {project: {number: =record.number}}
+`
+
+// TestWhatIsMisspeltIsRefused: what the file says and nobody reads would be obeyed by nobody, and nobody would hear of it.
+func TestWhatIsMisspeltIsRefused(t *testing.T) {
+	a, err := app.New(t.Context(), app.Config{Data: t.TempDir(), Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := t.TempDir()
+	for name, text := range map[string]string{"crm.json": `{"token": "t", "client_secret": "s"}`, "erp.json": `{"user": "u", "password": "p"}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	by := access.Principal{Name: "test", Role: "admin", Tenant: access.Everyone}
+	for _, c := range []struct{ name, right, wrong, refused string }{
+		{"a parameter", "approve_above", "aprove_above", `flows.deals.parameters.aprove_above: The template has no parameter "aprove_above". It has approve_above.`},
+		{"an amount without its currency", "5000 EUR", "5000", "flows.deals.parameters.approve_above: 5000 is no answer: an amount and its currency are wanted, such as 5000 EUR, or none."},
+		{"a setting", "currency: EUR", "curency: USD", `connections.crm.settings.curency: hubspot@1 has no setting "curency". It has url, currency, zone,`},
+		{"an extension point", "extend: {project:", "extend: {projects:", `extend.projects: the template deal-to-project@1 has no extension point "projects". It has account, contract, project,`},
+		{"as it should be", "", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := strings.ReplaceAll(spelt, "SECRETS", dir)
+			if c.right != "" {
+				file = strings.Replace(file, c.right, c.wrong, 1)
+			}
+			_, err := a.Control.Apply(t.Context(), by, "customer.yaml", []byte(file))
+			if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+				t.Errorf("got  %v\nwant %s", err, c.refused)
+			}
+		})
+	}
+}
