@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	"throughline/internal/canonical"
@@ -71,12 +72,17 @@ func (r *run) readRef(p *workflow.Plan) error {
 		}
 		return err
 	}
-	name := "read/" + string(r.work.Tenant) + "/" + string(r.work.Deployment) + "/" + p.In + "/" + p.Name + "/" + string(ref.ID)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.readIn(p, ref) })
+	shared, err := r.known(r.question(p, string(ref.Key.Connection)+"/"+string(ref.ID)), p.Within.D, func() (any, error) { return r.readIn(p, ref) })
 	if err == nil {
 		r.keep(p.Read, shared.(*result).own())
 	}
 	return err
+}
+
+// question is what a step asks, and of what: the same question of the same system, by the same revision of a flow, has
+// the same answer for a while.
+func (r *run) question(p *workflow.Plan, of string) string {
+	return strings.Join([]string{p.Kind(), string(r.work.Tenant), string(r.work.Deployment), strconv.FormatInt(r.work.Revision, 10), p.In, p.Name, of}, "/")
 }
 
 // own is a result that the run may change, of one that it shares.
@@ -154,8 +160,7 @@ func (r *run) find(p *workflow.Plan) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("find/%s/%s/%s/%v", r.work.Tenant, r.work.Deployment, p.Name, value)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.search(end, p, value) })
+	shared, err := r.known(r.question(p, p.By.Name+"/"+fmt.Sprint(value)), p.Within.D, func() (any, error) { return r.search(end, p, value) })
 	if err == nil {
 		r.keep(p.Name, shared.(*result).own())
 	}
@@ -242,8 +247,7 @@ func (r *run) match(p *workflow.Plan) error {
 		}
 		return r.link(p.Match, res, end, link)
 	}
-	name := fmt.Sprintf("match/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, res.record.ID)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.matched(p, res, end) })
+	shared, err := r.known(r.question(p, string(res.record.ID)), p.Within.D, func() (any, error) { return r.matched(p, res, end) })
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
 		return r.link(p.Match, res, end, link)
 	}
