@@ -12,7 +12,6 @@ import (
 	"throughline/internal/books"
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
-	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -169,11 +168,9 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 	var out []Explained
 	for _, w := range writes {
 		e := Explained{Write: w}
-		sent, err := exact.DecodeJSON(w.Body)
-		if err != nil {
+		if e.Sent, err = engine.SentBody(w.Body); err != nil {
 			return nil, fmt.Errorf("read what was sent: %w", err)
 		}
-		e.Sent, _ = sent.(map[string]any)
 		if e.Edits, err = c.edited(ctx, t, w); err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
@@ -105,11 +104,11 @@ func (w *write) followVars(item any) remote.Vars {
 
 // followUp prepares a follow-up, or an action that was done n times before.
 func (w *write) followUp(op *connector.FollowOp, item any, n int) (*followUp, error) {
-	body, err := canonical.Encode(map[string]any{"item": item})
+	body, hash, err := keptBody(map[string]any{"item": item})
 	if err != nil {
 		return nil, fmt.Errorf("%s: item: %w", op.Name, err)
 	}
-	r, hash := w.run, canonical.Hash(body)
+	r := w.run
 	parts := []string{string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash}
 	if n > 0 {
 		parts = append(parts, strconv.Itoa(n))
@@ -251,7 +250,7 @@ func (f *followUp) again(open *store.Write) error {
 // unsettled settles a follow-up that an earlier attempt left open before anything else is done to
 // the record.
 func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
-	body, err := decodeFields(open.Body)
+	body, err := SentBody(open.Body)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/crashpoint"
-	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
 	"throughline/internal/remote"
@@ -113,12 +112,11 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := canonical.Encode(plain)
+	body, hash, err := keptBody(plain)
 	if err != nil {
 		return nil, err
 	}
 	w.fields = end.Conn.Connector.Fields(plain)
-	hash := canonical.Hash(body)
 	if w.op != nil && link != nil && link.Hash == hash && !w.unknown() {
 		// Unchanged since we wrote it; unless another form was sent since, and nobody knows what became of that.
 		open, err := r.tenant.OpenWrite(r.ctx, res.record.ID, end.Conn.ID)
@@ -444,7 +442,7 @@ func (r *run) beside(w *write, reason string) error {
 func (w *write) supersede(open *store.Write) error {
 	old := *w
 	old.intent = w.earlier(open)
-	body, err := decodeFields(open.Body)
+	body, err := SentBody(open.Body)
 	if err != nil {
 		return err
 	}
@@ -547,16 +545,4 @@ func (w *write) find() (any, error) {
 		return nil, nil
 	}
 	return items[0], nil
-}
-
-func decodeFields(body []byte) (map[string]any, error) {
-	v, err := exact.DecodeJSON(body)
-	if err != nil {
-		return nil, fmt.Errorf("read the body of an open write: %w", err)
-	}
-	fields, ok := v.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("the body of an open write is no object")
-	}
-	return fields, nil
 }
