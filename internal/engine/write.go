@@ -83,7 +83,7 @@ func (w *write) conclude() (err error) {
 	default:
 		err = w.received()
 	}
-	if err != nil || w.gone {
+	if err != nil || w.gone || w.outdated() { // an older form brings nothing along either
 		return err
 	}
 	return w.follow(w.link == nil)
