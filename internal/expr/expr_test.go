@@ -51,6 +51,7 @@ func TestEval(t *testing.T) {
 	}
 	vars := map[string]any{
 		"x": map[string]any{"n": json.Number("7.5"), "id": json.Number("9007199254740993"), "s": "", "deep": nil,
+			"one": json.Number("1"), "one0": json.Number("1.0"), "half": json.Number("0.5"), "hundred": json.Number("1e2"), "cents": json.Number("12345"),
 			"list": []any{"a", "b"}, "site": "https://www.Acme.com/about", "at": "2026-03-01T23:30:00Z"},
 		"record": map[string]any{"name": "Relaunch", "amount": eur("1200.50"), "hours": exact.Seconds(5400), "closed": day, "account": link("a1")},
 		"limit":  eur("1000"),
@@ -72,6 +73,9 @@ func TestEval(t *testing.T) {
 		{"a business date moves by days", `text(record.closed + 30)`, "2026-03-31"},
 		{"an instant falls on a day of a zone", `text(day(x.at, "Europe/Berlin"))`, "2026-03-02"},
 		{"a domain is read from a web address", `domain(x.site)`, "acme.com"},
+		{"a person's page is not their company's domain", `domain("https://medium.example/@acme")`, "medium.example"},
+		{"what a link carries is not its domain", `domain("https://www.acme.example?from=ana@other.example")`, "acme.example"},
+		{"who logs in is not part of a domain", `domain("https://ana:pw@acme.example.:8443/@x")`, "acme.example"},
 		{"maps are built", `{"properties": {"name": record.name, "gone": x.nothing}}`, map[string]any{"properties": map[string]any{"name": "Relaunch", "gone": nil}}},
 		{"nulls are left out on request", `without_nulls({"a": 1, "b": x.nothing})`, map[string]any{"a": int64(1)}},
 		{"lists are filtered", `x.list.filter(i, i != "a")`, []any{"b"}},

@@ -376,7 +376,6 @@ func withoutNulls(v any) any {
 	return v
 }
 
-// clip cuts a text to n characters (code points), never inside one.
 // remarks collects what stands under a key anywhere below v, each with its path: vendors that answer a
 // refused record with the record itself, annotated, tell so which fields they mean.
 func remarks(v any, key, path string, found []any) []any {
@@ -397,6 +396,7 @@ func remarks(v any, key, path string, found []any) []any {
 	return found
 }
 
+// clip cuts a text to n characters (code points), never inside one.
 func clip(a []any) (any, error) {
 	r := []rune(a[0].(string))
 	if n := int(a[1].(int64)); n >= 0 && len(r) > n {
@@ -411,12 +411,14 @@ func domain(s string) any {
 	if i := strings.Index(s, "://"); i >= 0 {
 		s = s[i+3:]
 	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i] // first: an @ behind it is a page's
+	}
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
 		s = s[i+1:]
 	}
-	if i := strings.IndexAny(s, "/?#:"); i >= 0 {
-		s = s[:i]
-	}
+	s, _, _ = strings.Cut(s, ":")
+	s = strings.TrimSuffix(s, ".")
 	s = strings.TrimPrefix(s, "www.")
 	if s == "" {
 		return nil
