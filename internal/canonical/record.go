@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +64,14 @@ func (s *Schema) Normalise(r Record) (Record, error) {
 }
 
 func (s *Schema) fields(defs specfile.Map[Field], in, out map[string]any, path string, bad *[]string) {
+	strangers := len(in)
+	if _, own := in["ext"]; own && path == "" {
+		strangers--
+	}
 	for _, f := range defs {
+		if _, there := in[f.Key]; there {
+			strangers--
+		}
 		v, problem := normalise(f.Value, in[f.Key], path+f.Key, bad)
 		if problem != "" {
 			*bad = append(*bad, path+f.Key+": "+problem)
@@ -76,6 +85,19 @@ func (s *Schema) fields(defs specfile.Map[Field], in, out map[string]any, path s
 		}
 		out[f.Key] = v
 	}
+	if strangers > 0 {
+		*bad = append(*bad, strange(defs, in, path)...)
+	}
+}
+
+// strange names what has no place in a record: a mapping that misspells a field would lose it without a word.
+func strange(defs specfile.Map[Field], in map[string]any, path string) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if _, known := defs.Get(name); !known && (name != "ext" || path != "") {
+			list = append(list, path+name+": there is no such field; known are "+strings.Join(defs.Keys(), ", "))
+		}
+	}
+	return list
 }
 
 // normalise brings one value into form; problem is "" when it fits.
@@ -110,6 +132,9 @@ func normalise(f Field, v any, path string, bad *[]string) (out any, problem str
 			return r, ""
 		}
 	default:
+		if n, whole := v.(int64); whole && f.Type == "decimal" { // 2 is a decimal like 2.5
+			v = exact.NewDecimal(n)
+		}
 		if kindOf(v) == f.Type {
 			return v, tooSmall(f, v)
 		}

@@ -1,0 +1,48 @@
+package canonical_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"throughline/internal/canonical"
+	"throughline/internal/exact"
+	"throughline/schemas"
+)
+
+// TestARecordIsBroughtIntoItsForm: what has another form and the same meaning is taken, and what has no place in the
+// record is told, however deep it stands.
+func TestARecordIsBroughtIntoItsForm(t *testing.T) {
+	set, err := canonical.Load(schemas.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deal := func(line map[string]any) map[string]any {
+		return map[string]any{"name": "A", "stage": "won", "lines": []any{line}}
+	}
+	for _, c := range []struct {
+		name   string
+		fields map[string]any
+		want   string
+	}{
+		{"a whole number is a decimal", deal(map[string]any{"name": "L", "quantity": int64(2)}), `{"lines":[{"name":"L","quantity":"2"}],"name":"A","stage":"won"}`},
+		{"a fraction is a decimal", deal(map[string]any{"name": "L", "quantity": exact.MustDecimal("2.50")}), `{"lines":[{"name":"L","quantity":"2.5"}],"name":"A","stage":"won"}`},
+		{"a text is none", deal(map[string]any{"name": "L", "quantity": "2"}), "quantity"},
+		{"a misspelt field of a line", deal(map[string]any{"name": "L", "quantiy": int64(2)}), "lines[0].quantiy: there is no such field"},
+		{"a misspelt field", map[string]any{"name": "A", "stage": "won", "stge": "won"}, "stge: there is no such field"},
+		{"a misspelt field without a value", map[string]any{"name": "A", "stage": "won", "stge": nil}, "stge: there is no such field"},
+		{"the customer's own fields", map[string]any{"name": "A", "stage": "won", "ext": map[string]any{"colour": "red"}}, `{"ext":{"colour":"red"},"name":"A","stage":"won"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := set.Schema("opportunity").Normalise(canonical.Record{Type: "opportunity", Fields: c.fields})
+			got := fmt.Sprint(err)
+			if err == nil {
+				encoded, err := canonical.Encode(r.Fields)
+				got = fmt.Sprint(string(encoded), err)
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
