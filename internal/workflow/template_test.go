@@ -100,3 +100,35 @@ func TestTheGraphFollowsFromTheExpressions(t *testing.T) {
 		}
 	}
 }
+
+// TestItemsAreToldApart: two items of one key would be one record, of which the first is lost; one without a key another
+// one tomorrow. Nothing is written of any of them then.
+func TestItemsAreToldApart(t *testing.T) {
+	tpl, err := workflow.Load(fstest.MapFS{"t/v1.yaml": {Data: []byte(head + "steps: [{write: task, to: erp, each: =record.lines, key: =item.product, set: {name: =item.name}}]")}}, "t", 1, set(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(product any) any { return map[string]any{"name": "L", "product": product} }
+	for _, c := range []struct {
+		name  string
+		lines any
+		want  string
+	}{
+		{"each has its own", []any{line("A"), line("B"), line("a")}, "[A B a] <nil>"},
+		{"two have one", []any{line("A"), line("B"), line("A")}, `[] key: Items 1 and 3 of task have the same key "A". Give each a key of its own where they come from, then retry.`},
+		{"a number and a text are one", []any{line(int64(1)), line("1")}, `[] key: Items 1 and 2 of task have the same key "1".`},
+		{"one has none", []any{line("A"), line(nil)}, `[] key: Item 2 of task has no key.`},
+		{"one is empty", []any{line("")}, `[] key: Item 1 of task has no key.`},
+		{"none at all", nil, "[] <nil>"},
+		{"no list", line("A"), "[] each: record.lines is no list."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := []string{}
+			s := workflow.Scope{Vars: map[string]any{"record": map[string]any{"lines": c.lines}}}
+			err := s.Each(&tpl.Steps[0], func(key string) error { done = append(done, key); return nil })
+			if got := fmt.Sprint(done, " ", err); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
