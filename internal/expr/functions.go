@@ -116,6 +116,7 @@ var library = []function{
 	{name: "currency", forms: []form{on(Text, Money)}, call: func(a []any) (any, error) { return a[0].(exact.Money).Currency, nil }},
 	{name: "round", forms: []form{on(Decimal, Decimal, Int), on(Money, Money, Int), on(Money, Money)}, call: round},
 	{name: "percent", forms: []form{on(Money, Money, Dyn), on(Decimal, Decimal, Dyn)}, call: percent},
+	{name: "apportion", forms: []form{on(List(Dyn), Money, Dyn, Text)}, call: apportion},
 	{name: "date", forms: []form{on(Date, Dyn)}, call: toDate},
 	{name: "day", forms: []form{on(Date, Dyn, Text)}, call: toDate},
 	{name: "instant", forms: []form{on(Instant, Dyn)}, call: func(a []any) (any, error) { return orEmpty(a[0], toInstant) }},
@@ -200,6 +201,34 @@ func percent(a []any) (any, error) {
 }
 
 var hundredth = exact.MustDecimal("0.01")
+
+// apportion gives each of several items its share of an amount, in coins. The shares add up: each is what the items up to
+// it have, rounded, less what was given before.
+func apportion(a []any) (any, error) {
+	total, field := a[0].(exact.Money), a[2].(string)
+	items, ok := a[1].([]any)
+	if !ok {
+		return nil, fmt.Errorf("%v is no list", a[1])
+	}
+	places, out := exact.MinorUnits(total.Currency), make([]any, len(items))
+	var percents, given exact.Decimal
+	for i, v := range items {
+		item, ok := v.(map[string]any)
+		if !ok || item[field] == nil {
+			return nil, fmt.Errorf("item %d has no %s", i+1, field)
+		}
+		share, err := toDecimal(item[field])
+		if err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
+		}
+		percents = percents.Add(share.(exact.Decimal))
+		upTo := total.Amount.Mul(percents).Mul(hundredth).Round(places, exact.HalfEven)
+		item = maps.Clone(item)
+		item["amount"] = exact.Money{Amount: upTo.Sub(given), Currency: total.Currency}
+		out[i], given = item, upTo
+	}
+	return out, nil
+}
 
 // toDate reads a business date; from an instant only in a named zone.
 func toDate(a []any) (any, error) {
