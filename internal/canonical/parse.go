@@ -2,6 +2,7 @@ package canonical
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,24 @@ import (
 // money. It is how people write records in files; Normalise then checks them.
 func (s *Schema) Parse(fields map[string]any) (map[string]any, error) {
 	return parseFields(s.Fields, fields, s.Title)
+}
+
+// Field gives one field's plain value its type, and checks it.
+func (s *Schema) Field(name string, v any) (any, error) {
+	def, _ := s.Fields.Get(name)
+	typed, err := parseValue(def, v, name)
+	if err != nil {
+		return nil, err
+	}
+	var bad []string
+	typed, problem := normalise(def, typed, name, &bad)
+	if problem != "" {
+		bad = append(bad, name+": "+problem)
+	}
+	if len(bad) > 0 {
+		return nil, errors.New(strings.Join(bad, "; "))
+	}
+	return typed, nil
 }
 
 func parseFields(defs specfile.Map[Field], fields map[string]any, path string) (map[string]any, error) {

@@ -75,8 +75,7 @@ type Limit struct {
 	Field   string        `spec:"field"`
 }
 
-// Step is one step; the first of check, read, find, match, decide, approve, write and post that is set is
-// its kind.
+// Step is one step; that of check, read, find, match, decide, approve, write and post which is set is its kind.
 type Step struct {
 	Pos     specfile.Pos
 	Check   string                       `spec:"check" doc:"the pack of rules that must hold"`
@@ -108,23 +107,8 @@ const InLedger = "ledger"
 
 // Kind is what a step does.
 func (s Step) Kind() string {
-	switch {
-	case s.Check != "":
-		return "check"
-	case s.Read != "":
-		return "read"
-	case s.Find != "":
-		return "find"
-	case s.Match != "":
-		return "match"
-	case s.Decide != "":
-		return "decide"
-	case s.Approve.Set():
-		return "approve"
-	case s.Write != "":
-		return "write"
-	case s.Post != "":
-		return "post"
+	if kinds := s.kinds(); len(kinds) > 0 {
+		return kinds[0]
 	}
 	return ""
 }
@@ -137,7 +121,7 @@ func (p Parameter) Answer(given any) (any, error) {
 	}
 	switch p.Type {
 	case "list":
-		return words(given)
+		return texts(given)
 	case "bool":
 		if given == true || given == false {
 			return given, nil
@@ -187,8 +171,8 @@ func (p Parameter) read(s string) (any, error) {
 	return s, nil
 }
 
-// words are the texts of a list, or of a line with commas or blanks between them.
-func words(given any) (any, error) {
+// texts are those of a list, or of a line with commas or blanks between them.
+func texts(given any) (any, error) {
 	if s, ok := given.(string); ok {
 		list := []any{}
 		for _, e := range strings.Fields(strings.ReplaceAll(s, ",", " ")) {

@@ -38,6 +38,23 @@ func TestABadTemplateIsToldWithItsLine(t *testing.T) {
 		{"a pack of rules that there is not", "steps: [{check: sellable}]", `there is no pack of rules "sellable". Add it under rules:.`},
 		{"a condition that is no yes or no", "steps: [{approve: =record.amount, asks: A}]", "this is of type money, but bool is wanted here"},
 		{"items without a key", "steps: [{write: task, to: erp, each: =record.lines, set: {name: =item.name}}]", "the items have no key. Add key: =item.code"},
+		{"a read of nothing", "steps: [{read: account}]", "this read has no of:. A read wants of:."},
+		{"a write to nobody", "steps: [{write: project}]", "this write has no to:"},
+		{"a match in nothing", "steps: [{read: account, of: =record.account}, {match: account}]", "this match has no in:"},
+		{"a question without words", "steps: [{approve: =true}]", "this approve has no asks:"},
+		{"two steps in one", "steps: [{approve: =true, asks: A, write: project, to: erp}]", "this step is approve and write at once. Make a step of each."},
+		{"limits of what is not posted", "steps: [{write: project, to: erp, limits: [{limit: c, per: =record.name, amount: =record.amount, says: x}]}]", "a write has no use for limits:"},
+		{"a read that writes", "steps: [{read: account, of: =record.account, to: erp}]", "a read has no use for to:"},
+		{"a key of nothing", "steps: [{write: project, to: erp, key: =record.name}]", "key: tells items apart, and there is no each:"},
+		{"rules that nobody checks", "rules: {a: [{rule: r, that: =false, says: x}]}\nsteps: [{write: opportunity, to: crm}]", "rules.a: no step checks these rules. Add - check: a"},
+		{"an extension of nothing", "extension_points: {a: project}\nsteps: [{write: opportunity, to: crm}]", `extension_points.a: no step writes a "project"`},
+		{"the answer of a role that there is not", "steps: [{write: project, to: erp}, {write: opportunity, to: crm, set: {project_number: =project.at.epr.number}}]", `there is no role "epr"`},
+		{"a write to the ledger", "steps: [{write: project, to: ledger}]", `there is no role "ledger"`},
+		{"a role twice", "steps: [{write: project, to: [erp, erp]}]", "erp stands there twice"},
+		{"a value that an enum has not", "steps: [{write: opportunity, to: crm, set: {stage: wno}}]", `stage: "wno" is none of`},
+		{"an amount without a currency", "steps: [{write: opportunity, to: crm, set: {amount: 5000}}]", `"5000" is not an amount and a currency`},
+		{"a default that is no answer", "parameters: {n: {type: int, title: N, default: nine}}\nsteps: [{write: opportunity, to: crm}]", `parameters.n.default: "nine" is no whole number`},
+		{"a parameter called like a step's result", "parameters: {account: {type: text, title: A}}\nsteps: [{read: account, of: =record.account}, {write: opportunity, to: crm}]", "parameters.account: a record or a step is called that already"},
 		{"a reference to another record", "steps: [{read: account, of: =record.contact}]", "t/v1.yaml:6:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,6 +63,13 @@ func TestABadTemplateIsToldWithItsLine(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestATriggerComesFromARole(t *testing.T) {
+	text := strings.Replace(head, "from: crm", "from: cmr", 1) + "steps: [{write: opportunity, to: crm}]"
+	if _, err := workflow.Load(fstest.MapFS{"t/v1.yaml": {Data: []byte(text)}}, "t", 1, set(t), nil); err == nil || !strings.Contains(err.Error(), `trigger.from: there is no role "cmr". Known are crm, erp.`) {
+		t.Error(err)
 	}
 }
 
