@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -544,5 +545,24 @@ func (w *write) find() (any, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	return items[0], nil
+	if w.m.Kind.Marker == nil {
+		return items[0], nil
+	}
+	return w.bearing(marker, items)
+}
+
+// bearing is the record that bears our marker. Where none does, the far side has not searched by it: what it answered
+// with is somebody else's, and ours may be there all the same.
+func (w *write) bearing(marker string, items []any) (any, error) {
+	for _, x := range items {
+		theirs, err := w.m.Kind.MarkerOf(x, w.end.Conn.Settings)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(strings.TrimSpace(theirs), marker) {
+			return x, nil
+		}
+	}
+	return nil, &hub.Error{Kind: hub.Blocked, Code: "find.marker_ignored", Field: w.m.Kind.Name, Message: fmt.Sprintf("%s was asked for the %s with our marker, and answered with others.", w.end.Conn.ID, w.m.Kind.Name),
+		Hint: "See to it that the field which holds the marker can be searched there (in Redmine: used as a filter), then retry."}
 }
