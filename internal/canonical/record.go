@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"throughline/internal/exact"
 	"throughline/internal/hub"
@@ -45,7 +48,7 @@ func (s *Schema) LabelOf(r Record) string {
 	return string(r.ID)
 }
 
-// Normalise brings a record into its one written form (text trimmed, instants in UTC, whole numbers
+// Normalise brings a record into its one written form (text trimmed and composed, instants in UTC, whole numbers
 // as int64) and checks it against the schema. All problems are told at once, as one *hub.Error.
 func (s *Schema) Normalise(r Record) (Record, error) {
 	var bad []string
@@ -147,7 +150,7 @@ func normaliseText(f Field, v any) (any, string) {
 	if !ok {
 		return nil, fmt.Sprintf("is %s, but text is wanted", kindOf(v))
 	}
-	s = strings.TrimSpace(s)
+	s = norm.NFC.String(strings.TrimFunc(s, unseen)) // or two systems would have two customers of one name
 	switch {
 	case s == "":
 		return nil, ""
@@ -160,6 +163,9 @@ func normaliseText(f Field, v any) (any, string) {
 	}
 	return s, ""
 }
+
+// unseen reports whether nobody sees a character at the end of a text.
+func unseen(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\u2060' || r == '\ufeff' }
 
 func normaliseInt(f Field, v any) (any, string) {
 	n, ok := v.(int64)

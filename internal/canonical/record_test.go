@@ -31,6 +31,10 @@ func TestARecordIsBroughtIntoItsForm(t *testing.T) {
 		{"a misspelt field of a line", deal(map[string]any{"name": "L", "quantiy": int64(2)}), "lines[0].quantiy: there is no such field"},
 		{"a misspelt field", map[string]any{"name": "A", "stage": "won", "stge": "won"}, "stge: there is no such field"},
 		{"a misspelt field without a value", map[string]any{"name": "A", "stage": "won", "stge": nil}, "stge: there is no such field"},
+		{"two spellings of a letter are one", map[string]any{"name": "Mu\u0308ller", "stage": "won"}, `{"name":"Müller","stage":"won"}`},
+		{"what nobody sees at the ends is cut off", map[string]any{"name": "\ufeff\u200b Alder\u00a0\u200b", "stage": "won\u200b"}, `{"name":"Alder","stage":"won"}`},
+		{"a text that nobody sees is none", map[string]any{"name": "A", "stage": "won", "package": "\u200b"}, `{"name":"A","stage":"won"}`},
+		{"what joins signs stays", map[string]any{"name": "👩\u200d💻", "stage": "won"}, "{\"name\":\"👩\u200d💻\",\"stage\":\"won\"}"},
 		{"the customer's own fields", map[string]any{"name": "A", "stage": "won", "ext": map[string]any{"colour": "red"}}, `{"ext":{"colour":"red"},"name":"A","stage":"won"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
