@@ -37,8 +37,13 @@ type Ref struct {
 	Key hub.RecordKey
 }
 
-// RefText makes a Ref a reference in expressions.
-func (r Ref) RefText() string { return r.Type + "/" + string(r.ID) }
+// RefText makes a Ref a reference in expressions. One that has no id of ours yet is known by where it was seen.
+func (r Ref) RefText() string {
+	if r.ID == "" {
+		return r.Type + "/" + r.Key.String()
+	}
+	return r.Type + "/" + string(r.ID)
+}
 
 // Label is what a person knows the record by.
 func (s *Schema) LabelOf(r Record) string {

@@ -7,6 +7,7 @@ import (
 
 	"throughline/internal/canonical"
 	"throughline/internal/exact"
+	"throughline/internal/hub"
 	"throughline/schemas"
 )
 
@@ -48,5 +49,20 @@ func TestARecordIsBroughtIntoItsForm(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestReferencesToldApart: two records that were only named so far are two, though neither has an id of ours yet.
+func TestReferencesToldApart(t *testing.T) {
+	named := func(id string) canonical.Ref {
+		return canonical.Ref{Type: "account", Key: hub.RecordKey{Connection: "crm", Kind: "company", ID: id}}
+	}
+	if named("1").RefText() == named("2").RefText() || named("1").RefText() != named("1").RefText() {
+		t.Errorf("1 is %s, 2 is %s", named("1").RefText(), named("2").RefText())
+	}
+	known := named("1")
+	known.ID = "rec_1"
+	if known.RefText() != (canonical.Ref{Type: "account", ID: "rec_1"}).RefText() {
+		t.Errorf("a record is another one where it was seen: %s", known.RefText())
 	}
 }
