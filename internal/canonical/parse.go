@@ -84,6 +84,11 @@ func parseText(f Field, s, path string) (any, error) {
 	var v any = s
 	var err error
 	switch f.Type {
+	case "bool":
+		v = s == "true"
+		if s != "true" && s != "false" {
+			err = fmt.Errorf("%q is neither true nor false", s)
+		}
 	case "int":
 		v, err = json.Number(s).Int64()
 	case "decimal":
@@ -108,7 +113,7 @@ func parseWork(s string) (exact.Seconds, error) {
 	switch {
 	case strings.Contains(s, ":"):
 		return exact.ParseClock(s)
-	case strings.HasPrefix(s, "P"):
+	case strings.HasPrefix(strings.TrimPrefix(s, "-"), "P"):
 		return exact.ParseISODuration(s)
 	}
 	d, err := exact.ParseDecimal(strings.TrimSpace(strings.TrimSuffix(s, "h")))

@@ -66,3 +66,25 @@ func TestReferencesToldApart(t *testing.T) {
 		t.Errorf("a record is another one where it was seen: %s", known.RefText())
 	}
 }
+
+// TestAsPeopleWriteFields: what a person sets on the command line is text, whatever the field is.
+func TestAsPeopleWriteFields(t *testing.T) {
+	set, err := canonical.Load(schemas.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ field, text, want string }{
+		{"billable", "false", "bool false"}, {"billable", "true", "bool true"}, {"billable", "yes", `Time entry.billable: "yes" is neither true nor false`},
+		{"seconds", "1:30", "exact.Seconds 01:30"}, {"seconds", "1.5", "exact.Seconds 01:30"}, {"seconds", "-PT15M", "exact.Seconds -00:15"}, {"seconds", "-0:15", "exact.Seconds -00:15"},
+		{"date", "2026-11-30", "exact.Date 2026-11-30"}, {"rate", "120 EUR", "exact.Money 120.00 EUR"}, {"note", "7", "string 7"},
+	} {
+		fields, err := set.Schema("time_entry").Parse(map[string]any{c.field: c.text})
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = fmt.Sprintf("%T %v", fields[c.field], fields[c.field])
+		}
+		if got != c.want {
+			t.Errorf("%s %q is %s, want %s", c.field, c.text, got, c.want)
+		}
+	}
+}
