@@ -46,6 +46,8 @@ func TestWhatIsMisspeltIsRefused(t *testing.T) {
 	for _, c := range []struct{ name, right, wrong, refused string }{
 		{"a parameter", "approve_above", "aprove_above", `flows.deals.parameters.aprove_above: The template has no parameter "aprove_above". It has approve_above.`},
 		{"an amount without its currency", "5000 EUR", "5000", "flows.deals.parameters.approve_above: 5000 is no answer: an amount and its currency are wanted, such as 5000 EUR, or none."},
+		{"a connection's name", "  crm: {connector", "  crm/eu: {connector", "connections.crm/eu: `crm/eu` is no name. Letters, digits, _, - and . make one: it becomes part of keys and addresses."},
+		{"a flow's name", "  deals:", "  deals eu:", "flows.deals eu: `deals eu` is no name."},
 		{"a setting", "currency: EUR", "curency: USD", `connections.crm.settings.curency: hubspot@1 has no setting "curency". It has url, currency, zone,`},
 		{"an extension point", "extend: {project:", "extend: {projects:", `extend.projects: the template deal-to-project@1 has no extension point "projects". It has account, contract, project,`},
 		{"as it should be", "", "", ""},

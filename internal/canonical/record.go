@@ -170,7 +170,9 @@ func normaliseText(f Field, v any) (any, string) {
 }
 
 // unseen reports whether nobody sees a character at the end of a text.
-func unseen(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\u2060' || r == '\ufeff' }
+func unseen(r rune) bool {
+	return unicode.IsSpace(r) || r == '\u200b' || r == '\u2060' || r == '\ufeff'
+}
 
 func normaliseInt(f Field, v any) (any, string) {
 	n, ok := v.(int64)

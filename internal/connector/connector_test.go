@@ -29,6 +29,7 @@ func mustLoad(t *testing.T, text string) *connector.Connector {
 func TestABadFileIsToldWithLineAndHint(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown word", "records: {client: {id: =x.id, pth: /clients}}", "acme/connector.yaml:6:31: records.client.pth: unknown key `pth`. Did you mean `path`?"},
+		{"a record whose name has a slash", "records: {sales/order: {id: =x.id}}", "`sales/order` is no name. Letters, digits, _, - and . make one: it becomes part of keys."},
 		{"a record without an id", "records: {client: {path: /clients}}", "the key `id` is missing"},
 		{"an expression that does not parse", "records: {client: {id: =x.}}", "acme/connector.yaml:6:"},
 		{"a name that there is not", "records: {client: {id: =y.id}}", "nothing here is called 'y'"},

@@ -150,6 +150,13 @@ func (p *planner) problem(pos specfile.Pos, path string, err error) error {
 	return nil
 }
 
+// name refuses what cannot be told apart in keys: a record of crm and one of crm/eu.
+func (p *planner) name(pos specfile.Pos, path, name string) {
+	if !hub.IsName(name) {
+		p.problems.Add(pos, path, fmt.Sprintf("`%s` is no name", name), "Letters, digits, _, - and . make one: it becomes part of keys and addresses.")
+	}
+}
+
 func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
 
 func (p *planner) connections(ctx context.Context) error {
@@ -162,6 +169,7 @@ func (p *planner) connections(ctx context.Context) error {
 		old[c.ID], p.conns[c.ID] = c, c
 	}
 	for _, e := range p.file.Connections {
+		p.name(e.Pos, "connections."+e.Key, e.Key)
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
 		if err != nil {
@@ -301,6 +309,7 @@ func (p *planner) flows(ctx context.Context) error {
 		p.problems.Add(p.file.Pos, "rates", err.Error(), "Write a rate like 140 EUR, and name what it is agreed for.")
 	}
 	for _, e := range p.file.Flows {
+		p.name(e.Pos, "flows."+e.Key, e.Key)
 		if p.onFailed(e.Value) {
 			continue // its connection is told already
 		}
