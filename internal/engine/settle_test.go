@@ -228,3 +228,28 @@ func TestWhatIsSentOnceMoreIsWhatWasSent(t *testing.T) {
 		t.Errorf("sent was\n%s\nwant the lost one twice, and then the newer one; %+v", strings.Join(sent, "\n"), h.runs())
 	}
 }
+
+// TestWhatIsSentAtTheCreationOnlyIsNoChange: the mapping has fields for the creation alone. When the deal comes again and
+// says the same, nothing is written over what people have changed over there since.
+func TestWhatIsSentAtTheCreationOnlyIsNoChange(t *testing.T) {
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	file := conns["far-erp/mapping/project.yaml"]
+	file.Data = append(file.Data, "create: {opened: =record.starts, owner.name: nobody}\n"...)
+	h := newHouseWith(t, conns)
+	h.win()
+	h.drain()
+	h.once()
+	before := len(h.far.patched)
+	h.far.deal["note"] = "a field that nobody reads"
+	h.win()
+	h.drain()
+	if more := h.far.patched[before:]; len(more) > 0 {
+		t.Errorf("written again: %v", more)
+	}
+	h.far.deal["name"] = "Relaunch II"
+	h.win()
+	h.drain()
+	if all := strings.Join(h.far.patched[before:], "\n"); strings.Count(all, `"name":"Relaunch II"`) != 3 || strings.Contains(all, "opened") {
+		t.Errorf("written were %s; want each renamed once", all)
+	}
+}

@@ -27,6 +27,8 @@ type write struct {
 	link   *store.Link // how the record is known there already; nil: not at all
 	op     *connector.Op
 	fields map[string]any // in the vendor's shape
+	whole  string         // the hash of all that a creation sends
+	later  string         // and of what a later form is compared with: fields that are sent at the creation only are not
 	intent store.Write
 	anew   *store.Posting    // the line as it is when it is sent again: its price may be another by now
 	gone   bool              // the record is deleted there
@@ -136,6 +138,15 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w.intent = r.intent(p, w, hash, body)
 	w.intent.Version = w.version()
+	if link == nil && m.CreatesMore() && p.Post == "" { // a line of the books has no later form
+		w.whole = hash
+		if plain, err = m.Write(end.context(r.work.Tenant, r.resolve(end)), res.record, false); err != nil {
+			return nil, err
+		}
+		if _, w.later, err = keptBody(plain); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
 }
 
@@ -319,6 +330,9 @@ func (w *write) newLink(x any) (store.Link, error) {
 		}
 	}
 	link.Hash, link.Version, link.Updated = w.intent.Hash, w.intent.Version, w.run.e.Now()
+	if w.whole != "" && link.Hash == w.whole {
+		link.Hash = w.later
+	}
 	link.Writes++
 	return link, nil
 }

@@ -72,6 +72,9 @@ func (m *Mapping) Write(c Context, record canonical.Record, fresh bool) (map[str
 	return out, nil
 }
 
+// CreatesMore reports whether there are fields that are sent only when the record is made.
+func (m *Mapping) CreatesMore() bool { return len(m.create) > 0 }
+
 // held refuses a record that the vendor's cannot hold.
 func held(that *expr.Program, b *Bound, at *place, vars map[string]any) error {
 	v, err := that.EvalAt(at, vars)

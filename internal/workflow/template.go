@@ -107,8 +107,23 @@ const InLedger = "ledger"
 
 // Kind is what a step does.
 func (s Step) Kind() string {
-	if kinds := s.kinds(); len(kinds) > 0 {
-		return kinds[0]
+	switch {
+	case s.Check != "":
+		return "check"
+	case s.Read != "":
+		return "read"
+	case s.Find != "":
+		return "find"
+	case s.Match != "":
+		return "match"
+	case s.Decide != "":
+		return "decide"
+	case s.Approve.Set():
+		return "approve"
+	case s.Write != "":
+		return "write"
+	case s.Post != "":
+		return "post"
 	}
 	return ""
 }
