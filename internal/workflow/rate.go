@@ -143,28 +143,56 @@ func within(d exact.Date, from, to string) bool {
 	return (from == "" || day >= from) && (to == "" || day <= to)
 }
 
-// Check finds rates that are no amounts of money.
+// Check finds rates that are no amounts of money, and those that hold on no day: another price would be billed.
 func (r *Rates) Check() error {
 	if r == nil {
 		return nil
 	}
-	list := r.Assignments
 	for _, c := range r.Cards {
-		list = append(list[:len(list):len(list)], c.Rates...)
-	}
-	for _, a := range list {
-		m, err := exact.ParseMoney(a.Rate)
-		if err != nil {
-			return fmt.Errorf("rate of %s: %w", a, err)
+		if err := span("card "+c.Code, c.From, c.To); err != nil {
+			return err
 		}
-		if m.Amount.Sign() < 0 {
-			return fmt.Errorf("rate of %s: %s is below nought", a, m)
+		if len(c.Rates) == 0 {
+			return fmt.Errorf("card %s has no rates", c.Code)
+		}
+		for _, a := range c.Rates {
+			if err := a.check(); err != nil {
+				return err
+			}
 		}
 	}
 	for i, a := range r.Assignments {
+		if err := a.check(); err != nil {
+			return err
+		}
 		if a.Employee == "" {
 			return fmt.Errorf("assignment %d names no employee", i+1)
 		}
+	}
+	return nil
+}
+
+func (a AgreedRate) check() error {
+	what := strings.TrimSpace("rate of " + a.String())
+	m, err := exact.ParseMoney(a.Rate)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if m.Amount.Sign() < 0 {
+		return fmt.Errorf("%s: %s is below nought", what, m)
+	}
+	return span(what, a.From, a.To)
+}
+
+// span finds days that there are not, and an end before the beginning.
+func span(what, from, to string) error {
+	for _, day := range []string{from, to} {
+		if _, err := exact.ParseDate(day); day != "" && err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	if to != "" && to < from {
+		return fmt.Errorf("%s: it ends on %s, before it begins on %s", what, to, from)
 	}
 	return nil
 }
