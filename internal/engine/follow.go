@@ -223,12 +223,7 @@ func (f *followUp) refused(err error) error {
 	if e == nil || e.Kind == hub.Uncertain && f.intent.Class != hub.ClassX {
 		return err // still open: the next attempt settles it by its class
 	}
-	state := "refused"
-	if e.Kind == hub.Uncertain {
-		state = "uncertain"
-	}
-	f.run.pending.Close = append(f.run.pending.Close, f.run.outcome(f.intent, state, e.Message, store.Link{}))
-	return err
+	return f.run.left(f.intent, e, err)
 }
 
 // again repeats a follow-up whose answer was lost, if its class allows it. What it should have
@@ -244,7 +239,17 @@ func (f *followUp) again(open *store.Write) error {
 		}
 		return f.send()
 	}
-	return uncertain(open)
+	said, err := f.run.said(open)
+	switch {
+	case err != nil:
+		return err
+	case said == Leave:
+		f.done()
+		return nil
+	case said == sendAgain:
+		return f.send()
+	}
+	return f.run.uncertain(*open, false, nil)
 }
 
 // unsettled settles a follow-up that an earlier attempt left open before anything else is done to
@@ -262,9 +267,4 @@ func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
 		return err
 	}
 	return w.settledFirst()
-}
-
-func uncertain(open *store.Write) error {
-	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation),
-		Hint: "Look there; then mark it as written, or send it again."}
 }

@@ -356,12 +356,7 @@ func (w *write) refused(err error) error {
 	case w.repeat && slices.Contains(turnedAway, e.Kind):
 		return err // this call did nothing; what the earlier one did is as unknown as before
 	}
-	state := "refused"
-	if e.Kind == hub.Uncertain {
-		state = "uncertain"
-	}
-	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, state, e.Message, store.Link{}))
-	return err
+	return r.left(w.intent, e, err)
 }
 
 // turnedAway are the errors of a call that nobody over there has looked at: they say nothing of an earlier one.
@@ -406,7 +401,7 @@ func (w *write) settle() error {
 		}
 		return w.search(open)
 	}
-	return uncertain(open)
+	return w.undecided(open)
 }
 
 // aside settles a write of a record that is known over there, and of which this run has nothing to write: an update is
@@ -415,7 +410,7 @@ func (w *write) aside(open *store.Write) error {
 	kind := w.m.Kind
 	switch {
 	case open.Class == hub.ClassX || w.link == nil:
-		return uncertain(open)
+		return w.undecided(open)
 	case kind.Update != nil && open.Operation == kind.Update.Name:
 		w.op = kind.Update
 		return w.supersede(open)
@@ -423,7 +418,7 @@ func (w *write) aside(open *store.Write) error {
 		w.run.pending.Close = append(w.run.pending.Close, w.run.outcome(w.earlier(open), "refused", "the record is known there by now", store.Link{}))
 		return w.settledFirst()
 	}
-	return uncertain(open)
+	return w.undecided(open)
 }
 
 // takeOver makes another flow's open write our own, where that flow leaves it; else it is waited for.
