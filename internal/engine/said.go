@@ -32,7 +32,7 @@ func (r *run) uncertain(open store.Write, creates bool, cause error) error {
 	if creates {
 		hint = "Look there. If it was made, link it (its id there); if not, approve it, and it is sent again."
 	}
-	return &hub.Error{Kind: hub.Uncertain, Code: codeUncertain, Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation), Hint: hint, Err: cause}
+	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation), Hint: hint, Err: cause}
 }
 
 // said is what a person has said of a write since it was sent; "" where nothing that tells what became of it.
