@@ -2,10 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
+	"throughline/internal/engine"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -93,4 +96,31 @@ func (h *house) meant(id string) {
 	if err := h.store.Tenant("t1").PutLink(context.Background(), l, store.AuditEntry{At: h.clock.Now(), Who: "ana", Action: "record.link"}); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// TestWhatWasSaidOfACallIsNoChoiceAboutTheLine: a person has said that the line's completion went through. That it is to
+// stay as it was invoiced, when the entry changes later, they have not.
+func TestWhatWasSaidOfACallIsNoChoiceAboutTheLine(t *testing.T) {
+	h := newBooks(t)
+	conns := maps.Clone(bookFiles)
+	conns["ledger/connector.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(ledgerYAML, "complete\"\n        write: S", "complete\"\n        write: X", 1))}
+	h.conns = conns
+	h.start()
+	h.far.on(func(call int, when string) (int, bool) {
+		h.clock.Add(time.Millisecond)
+		h.books.mu.Lock()
+		defer h.books.mu.Unlock()
+		return -1, when == "after" && h.books.asked["POST /erp/lines/l1/complete"] == 1 && h.books.asked["lost"] == 0 && func() bool { h.books.asked["lost"]++; return true }()
+	})
+	h.log("e1 u1 p1 2026-03-02 3600 approved")
+	h.drain()
+	h.books.lines["l1"].State = "open" // so that it is seen as still to be done, and only a person knows better
+	h.choose(h.parked("write.uncertain"), engine.Leave)
+	h.drain()
+	h.books.lines["l1"].State = "invoiced"
+	h.clock.Add(time.Second)
+	h.log("e1 u1 p1 2026-03-02 1800 approved")
+	h.drain()
+	h.stands("P1 2026-03-02 3600 invoiced")
+	h.parked("posting.fixed")
 }
