@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"strings"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
@@ -154,6 +155,9 @@ func callLink(at any, args []any) (any, error) {
 	id := idText(args[1])
 	if id == "" {
 		return nil, nil
+	}
+	if strings.ContainsRune(id, 0) {
+		return nil, fmt.Errorf("the id %q holds a NUL character", id)
 	}
 	kind := p.kinds(recordType)
 	if kind == nil {
