@@ -3,8 +3,10 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -91,5 +93,37 @@ func TestEachSystemAnswersForItself(t *testing.T) {
 				t.Errorf("changed were %s, want %s; %+v", got, c.want, h.runs())
 			}
 		})
+	}
+}
+
+// TestAMatchInASystemThatHasNone: the time tracker knows no customers. A flow that goes without them does not look for them
+// there, and one that does not say so is told.
+func TestAMatchInASystemThatHasNone(t *testing.T) {
+	conns := maps.Clone(twins)
+	delete(conns, "firm/mapping/customer.yaml")
+	for spec, want := range map[string]string{`,"without":["time/account"]`: "unchanged ", "": "parked flow.not_carried"} {
+		h := newHouseWith(t, conns, func(h *house) {
+			h.forms = fstest.MapFS{"both/v1.yaml": {Data: []byte("template: both\nversion: 1\ntitle: Both\nroles: {crm: required, time: required}\ntrigger: {record: opportunity, from: crm}\nsteps:\n  - {read: account, of: =record.account}\n  - {match: account, in: time}\n")}}
+			h.setup = func() store.Setup {
+				s := store.Setup{Customer: store.Customer{ID: "t1", Name: "T", Zone: "UTC", Currency: "EUR", Created: h.clock.Now()}}
+				for id, of := range map[hub.ConnectionID]string{"crm": "desk", "time": "firm"} {
+					s.Connections = append(s.Connections, store.Connection{Tenant: "t1", ID: id, Connector: of, Settings: `{"below":"time"}`, State: "active", Updated: h.clock.Now()})
+				}
+				s.Deployments = []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: `{"template":"both","version":1,"roles":{"crm":"crm","time":"time"}` + spec + `}`, Created: h.clock.Now()}}
+				return s
+			}
+		})
+		answers := map[string]string{"/deals/7": `{"id":"7","name":"Relaunch","company":"c"}`, "/companies/c": `{"id":"c","name":"Alder","tax":"DE1"}`}
+		h.far.other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answers[r.URL.RequestURI()]) })
+		if _, err := h.ingest.Accept(context.Background(), "t1", "crm", connector.Delivery{Method: "POST", Body: []byte(`{"id":"7"}`)}); err != nil {
+			if want != "unchanged " && strings.Contains(err.Error(), "time cannot carry a account") {
+				continue // the flow cannot be opened
+			}
+			t.Fatal(err)
+		}
+		h.drain()
+		if runs := h.runs(); len(runs) != 1 || fmt.Sprint(runs[0].Outcome, " ", runs[0].Code) != want {
+			t.Errorf("with %q the run ended %+v, want %s", spec, runs, want)
+		}
 	}
 }

@@ -234,7 +234,7 @@ const codeApproval = "approval.wanted"
 // first. Two candidates are a person's business: never a silent guess, never a silent create.
 func (r *run) match(p *workflow.Plan) error {
 	res, end := r.results[p.Match], r.flow.Roles[p.In]
-	if end == nil || res == nil {
+	if end == nil || res == nil || r.flow.skips(p.In, p.Record) {
 		return nil
 	}
 	if l := res.links[end.Role]; l != nil && l.ExternalID != "" {
