@@ -93,7 +93,10 @@ func (w *write) items(op *connector.FollowOp) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: each: %w", op.Name, err)
 	}
-	list, _ := v.([]any)
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "items.none", Field: op.Spec.Step, Message: op.Each.Source() + " is no list.", Hint: "Correct the connector: each: wants the items; list(…) makes one of a single thing."}
+	}
 	return list, nil
 }
 
