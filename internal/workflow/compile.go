@@ -186,9 +186,6 @@ func (c *compiler) step(s Step, t *Template) Plan {
 	p := Plan{Step: s, When: c.expr(s.When, expr.Bool), Uses: uses(s)}
 	c.words(s)
 	c.roles(s)
-	for _, r := range p.Uses {
-		c.role(s.Pos, "at", r)
-	}
 	switch s.Kind() {
 	case "check":
 		p.Name = s.Check
@@ -224,6 +221,9 @@ func (c *compiler) step(s Step, t *Template) Plan {
 		c.write(s, &p)
 	case "post":
 		c.post(s, &p)
+	}
+	for _, r := range rolesIn(t.sources(&p)) {
+		c.role(s.Pos, "at", r)
 	}
 	return p
 }
@@ -301,11 +301,15 @@ var atRole = regexp.MustCompile(`\.at\.([a-z][a-z0-9_]*)`)
 
 // uses finds the roles whose answers a step's expressions read.
 func uses(s Step) []string {
-	var out []string
 	sources := []string{s.When.Source, s.Each.Source, s.Key.Source, s.From.Source, s.Approve.Source}
 	for _, f := range s.Set {
 		sources = append(sources, f.Value.Source)
 	}
+	return rolesIn(sources)
+}
+
+// rolesIn are the roles whose answers expressions read: project.at.erp.number.
+func rolesIn(sources []string) (out []string) {
 	for _, source := range sources {
 		for _, hit := range atRole.FindAllStringSubmatch(source, -1) {
 			if !slices.Contains(out, hit[1]) {

@@ -49,6 +49,7 @@ func TestABadTemplateIsToldWithItsLine(t *testing.T) {
 		{"rules that nobody checks", "rules: {a: [{rule: r, that: =false, says: x}]}\nsteps: [{write: opportunity, to: crm}]", "rules.a: no step checks these rules. Add - check: a"},
 		{"an extension of nothing", "extension_points: {a: project}\nsteps: [{write: opportunity, to: crm}]", `extension_points.a: no step writes a "project"`},
 		{"the answer of a role that there is not", "steps: [{write: project, to: erp}, {write: opportunity, to: crm, set: {project_number: =project.at.epr.number}}]", `there is no role "epr"`},
+		{"a rule on a role that there is not", "steps: [{write: project, to: erp}, {check: a}]\nrules: {a: [{rule: r, that: '=project.at.epr.id != null', says: x}]}", `there is no role "epr"`},
 		{"a write to the ledger", "steps: [{write: project, to: ledger}]", `there is no role "ledger"`},
 		{"a role twice", "steps: [{write: project, to: [erp, erp]}]", "erp stands there twice"},
 		{"a value that an enum has not", "steps: [{write: opportunity, to: crm, set: {stage: wno}}]", `stage: "wno" is none of`},
