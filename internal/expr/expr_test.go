@@ -146,6 +146,25 @@ func TestADivisionCutsNothing(t *testing.T) {
 	}
 }
 
+// TestWhatDoesNotFitAFunctionIsTold: a vendor may give a number where a text was before.
+func TestWhatDoesNotFitAFunctionIsTold(t *testing.T) {
+	for src, want := range map[string]string{
+		`money(x.half, x.one)`: "money: the 2nd argument is to be a text, and this is 1",
+		`clip("abc", x.half)`:  "clip: the 2nd argument is to be a whole number, and this is 0.5",
+		`day(x.at, x.half)`:    "day: the 2nd argument is to be a text, and this is 0.5",
+		`domain(x.one)`:        "domain: the 1st argument is to be a text, and this is 1",
+	} {
+		p, err := env(t).Compile(src, expr.Dyn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := p.Eval(map[string]any{"x": map[string]any{"one": json.Number("1"), "half": json.Number("0.5"), "at": "2026-03-01T08:30:00Z"}})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "internal") {
+			t.Errorf("%s gives %v, %v; want %s", src, v, err, want)
+		}
+	}
+}
+
 func TestHostileExpressionsStop(t *testing.T) {
 	list := make([]any, 1000)
 	for i := range list {

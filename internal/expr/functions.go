@@ -66,7 +66,8 @@ type function struct {
 	name  string
 	forms []form
 	call  func(args []any) (any, error)
-	nulls bool // takes null arguments itself, instead of answering null to them
+	nulls bool     // takes null arguments itself, instead of answering null to them
+	wants []string // see wanted
 }
 
 type form struct {
@@ -75,6 +76,7 @@ type form struct {
 }
 
 func (f function) option() cel.EnvOption {
+	f.wants = f.wanted()
 	opts := []cel.FunctionOpt{cel.SingletonFunctionBinding(f.invoke)}
 	for n, form := range f.forms {
 		var args []*cel.Type
@@ -96,6 +98,9 @@ func (f function) invoke(vals ...ref.Val) ref.Val {
 		if a == nil && !f.nulls {
 			return types.NullValue
 		}
+		if err := f.fits(i, a); err != nil {
+			return types.WrapErr(err)
+		}
 		args[i] = a
 	}
 	out, err := f.call(args)
@@ -103,6 +108,35 @@ func (f function) invoke(vals ...ref.Val) ref.Val {
 		return types.WrapErr(fmt.Errorf("%s: %w", f.name, err))
 	}
 	return adapter{}.NativeToValue(out)
+}
+
+// wanted says which arguments are to be texts or whole numbers in every form.
+func (f function) wanted() (list []string) {
+	for i := range f.forms[0].args { // the longest form
+		says := ""
+		for name, t := range map[string]*cel.Type{"text": Text.cel, "whole number": Int.cel} {
+			if slices.IndexFunc(f.forms, func(form form) bool { return i < len(form.args) && form.args[i].cel != t }) < 0 {
+				says = name
+			}
+		}
+		list = append(list, says)
+	}
+	return list
+}
+
+// fits refuses what is no text or no whole number where one is wanted: of JSON nobody knows beforehand.
+func (f function) fits(i int, a any) (err error) {
+	ok := true
+	switch f.wants[i] {
+	case "text":
+		_, ok = a.(string)
+	case "whole number":
+		_, ok = a.(int64)
+	}
+	if !ok {
+		err = fmt.Errorf("%s: the %s argument is to be a %s, and this is %v", f.name, [...]string{"1st", "2nd", "3rd"}[i], f.wants[i], a)
+	}
+	return err
 }
 
 func on(result Type, args ...Type) form { return form{args, result} }
