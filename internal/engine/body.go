@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -75,6 +76,15 @@ func someTyped(each func(yield func(string, any))) any {
 		return nil
 	}
 	return out
+}
+
+// shown is a kept body as the audit tells it: without what only a repeat needs.
+func shown(body []byte) string {
+	said, _, types := bytes.Cut(body, []byte(`,"`+typesOf+`":{`))
+	if !types {
+		return string(body)
+	}
+	return string(said) + "}"
 }
 
 // SentBody is what a kept body was made of.

@@ -217,7 +217,7 @@ func (f *followUp) done() {
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(f.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record." + f.op.Spec.Step,
-		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: string(f.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: shown(f.intent.Body)})
 	r.writes++
 }
 

@@ -279,7 +279,7 @@ func (w *write) made(x any, id string) error {
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record.written",
-		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: shown(w.intent.Body)})
 	r.writes++
 	w.res.links[w.end.Role] = &link
 	return nil
@@ -292,7 +292,7 @@ func (w *write) removed() error {
 	done.Gone = true
 	r.pending.Close = append(r.pending.Close, done)
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: r.e.Now(), Who: r.who(), Action: "record.deleted",
-		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, w.link.Connection, w.link.ExternalID), Detail: string(w.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, w.link.Connection, w.link.ExternalID), Detail: shown(w.intent.Body)})
 	r.writes++
 	delete(w.res.links, w.end.Role)
 	return nil
