@@ -17,6 +17,8 @@ name: Northwind
 connections:
   crm: {connector: hubspot@1, settings: {currency: EUR}, secret: "file:SECRETS/crm.json"}
   erp: {connector: acumatica@1, settings: {url: "https://erp.example", tenant: N}, secret: "file:SECRETS/erp.json"}
+packages:
+  STD: {name: Standard, tasks: [{code: A, name: Start, hours: 8}, {code: B, name: End}]}
 flows:
   deals:
     template: deal-to-project@1
@@ -50,6 +52,10 @@ func TestWhatIsMisspeltIsRefused(t *testing.T) {
 		{"a flow's name", "  deals:", "  deals eu:", "flows.deals eu: `deals eu` is no name."},
 		{"a setting", "currency: EUR", "curency: USD", `connections.crm.settings.curency: hubspot@1 has no setting "curency". It has url, currency, zone,`},
 		{"an extension point", "extend: {project:", "extend: {projects:", `extend.projects: the template deal-to-project@1 has no extension point "projects". It has account, contract, project,`},
+		{"a field of a package", "tasks:", "taks:", `customer.yaml:8:3: packages.STD: Service package has no field "taks"; known are`},
+		{"a value of a package", "hours: 8", "hours: many", `customer.yaml:8:3: packages.STD: Service package.tasks[0].hours: "many" is not a decimal number`},
+		{"a field that a package lacks", "name: Standard, ", "", "customer.yaml:8:3: packages.STD.name: This is no valid service package: name: is missing"},
+		{"two tasks of one code", "code: B", "code: A", `customer.yaml:8:3: packages.STD: Two of its tasks have the code "A"`},
 		{"as it should be", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

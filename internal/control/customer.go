@@ -350,6 +350,12 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 			continue
 		}
 		fields["code"] = e.Key
+		if _, err := p.c.loader.Package(e.Key, fields); err != nil {
+			if err := p.problem(e.Pos, "packages."+e.Key, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		out[e.Key] = fields
 	}
 	return out, nil

@@ -254,20 +254,41 @@ func (f *Flow) schedule(spec workflow.Spec) (err error) {
 
 // packages checks the tenant's service packages against their schema.
 func (l *Loader) packages(spec workflow.Spec) (map[string]map[string]any, error) {
-	schema, out := l.catalog.Schemas.Schema("service_package"), map[string]map[string]any{}
+	out := map[string]map[string]any{}
 	for code, fields := range spec.Packages {
-		typed, err := schema.Parse(fields)
+		typed, err := l.Package(code, fields)
 		if err != nil {
 			return nil, fmt.Errorf("package %s: %w", code, err)
 		}
-		typed["code"] = code
-		rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
-		if err != nil {
-			return nil, fmt.Errorf("package %s: %w", code, err)
-		}
-		out[code] = rec.Fields
+		out[code] = typed
 	}
 	return out, nil
+}
+
+// Package is a service package as somebody has written it, checked. Its tasks and its milestones are known by their codes.
+func (l *Loader) Package(code string, fields map[string]any) (map[string]any, error) {
+	schema := l.catalog.Schemas.Schema("service_package")
+	typed, err := schema.Parse(fields)
+	if err != nil {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "package.invalid", Message: err.Error() + "."}
+	}
+	typed["code"] = code
+	rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range []string{"tasks", "milestones"} {
+		seen := map[any]bool{}
+		items, _ := rec.Fields[list].([]any)
+		for _, item := range items {
+			own := item.(map[string]any)["code"] // an object with a code, by the schema
+			if seen[own] {
+				return nil, &hub.Error{Kind: hub.Invalid, Code: "package.invalid", Message: fmt.Sprintf("Two of its %s have the code %q.", list, own), Hint: "Give each its own: it is known by it."}
+			}
+			seen[own] = true
+		}
+	}
+	return rec.Fields, nil
 }
 
 func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec) (*End, error) {
