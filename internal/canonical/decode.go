@@ -42,6 +42,9 @@ func decodeFields(defs specfile.Map[Field], fields map[string]any) (map[string]a
 	return out, nil
 }
 
+// DecodeAs is one value of a plain type, such as decimal or date, as Encode has written it.
+func DecodeAs(typeName string, v any) (any, error) { return decodeValue(Field{Type: typeName}, v) }
+
 func decodeValue(f Field, v any) (any, error) {
 	switch v := v.(type) {
 	case bool:

@@ -15,7 +15,8 @@ func (s *Set) Describe() string {
 The records that every process is written on. Made from ` + "`schemas/`" + ` by ` + "`go test ./schemas -update`" + `; do not edit it here.
 
 Units: *seconds* are whole seconds of work (written "01:30" or PT1H30M in files); a *date* is a business date and is never shifted; an *instant* is
-UTC; *money* is an exact amount with an ISO 4217 currency, as fine as it was given; a *decimal* is exact. A field in bold is required; others that a
+UTC; *money* is an exact amount with an ISO 4217 currency, as fine as it was given; a *decimal* is exact. *Text* has no blanks or unseen characters at its ends, and one spelling for each letter
+(Unicode NFC), so that two systems' Müller are one. A field in bold is required; others that a
 system cannot do without are named by its mapping (` + "`needs:`" + `). *Personal* fields are masked in logs, and exported and erased on request.
 `)
 	for _, name := range s.Names() {

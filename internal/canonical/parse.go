@@ -2,6 +2,7 @@ package canonical
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,24 @@ import (
 // money. It is how people write records in files; Normalise then checks them.
 func (s *Schema) Parse(fields map[string]any) (map[string]any, error) {
 	return parseFields(s.Fields, fields, s.Title)
+}
+
+// Field gives one field's plain value its type, and checks it.
+func (s *Schema) Field(name string, v any) (any, error) {
+	def, _ := s.Fields.Get(name)
+	typed, err := parseValue(def, v, name)
+	if err != nil {
+		return nil, err
+	}
+	var bad []string
+	typed, problem := normalise(def, typed, name, &bad)
+	if problem != "" {
+		bad = append(bad, name+": "+problem)
+	}
+	if len(bad) > 0 {
+		return nil, errors.New(strings.Join(bad, "; "))
+	}
+	return typed, nil
 }
 
 func parseFields(defs specfile.Map[Field], fields map[string]any, path string) (map[string]any, error) {
@@ -51,7 +70,7 @@ func parseValue(f Field, v any, path string) (any, error) {
 			out[i] = p
 		}
 		return out, nil
-	case json.Number, float64, int64:
+	case json.Number, int64:
 		return parseText(f, fmt.Sprint(v), path)
 	case string:
 		return parseText(f, v, path)
@@ -65,6 +84,11 @@ func parseText(f Field, s, path string) (any, error) {
 	var v any = s
 	var err error
 	switch f.Type {
+	case "bool":
+		v = s == "true"
+		if s != "true" && s != "false" {
+			err = fmt.Errorf("%q is neither true nor false", s)
+		}
 	case "int":
 		v, err = json.Number(s).Int64()
 	case "decimal":
@@ -89,7 +113,7 @@ func parseWork(s string) (exact.Seconds, error) {
 	switch {
 	case strings.Contains(s, ":"):
 		return exact.ParseClock(s)
-	case strings.HasPrefix(s, "P"):
+	case strings.HasPrefix(strings.TrimPrefix(s, "-"), "P"):
 		return exact.ParseISODuration(s)
 	}
 	d, err := exact.ParseDecimal(strings.TrimSpace(strings.TrimSuffix(s, "h")))

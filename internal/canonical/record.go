@@ -5,10 +5,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"throughline/internal/exact"
 	"throughline/internal/hub"
@@ -32,8 +37,13 @@ type Ref struct {
 	Key hub.RecordKey
 }
 
-// RefText makes a Ref a reference in expressions.
-func (r Ref) RefText() string { return r.Type + "/" + string(r.ID) }
+// RefText makes a Ref a reference in expressions. One that has no id of ours yet is known by where it was seen.
+func (r Ref) RefText() string {
+	if r.ID == "" {
+		return r.Type + "/" + r.Key.String()
+	}
+	return r.Type + "/" + string(r.ID)
+}
 
 // Label is what a person knows the record by.
 func (s *Schema) LabelOf(r Record) string {
@@ -43,7 +53,7 @@ func (s *Schema) LabelOf(r Record) string {
 	return string(r.ID)
 }
 
-// Normalise brings a record into its one written form (text trimmed, instants in UTC, whole numbers
+// Normalise brings a record into its one written form (text trimmed and composed, instants in UTC, whole numbers
 // as int64) and checks it against the schema. All problems are told at once, as one *hub.Error.
 func (s *Schema) Normalise(r Record) (Record, error) {
 	var bad []string
@@ -62,7 +72,14 @@ func (s *Schema) Normalise(r Record) (Record, error) {
 }
 
 func (s *Schema) fields(defs specfile.Map[Field], in, out map[string]any, path string, bad *[]string) {
+	strangers := len(in)
+	if _, own := in["ext"]; own && path == "" {
+		strangers--
+	}
 	for _, f := range defs {
+		if _, there := in[f.Key]; there {
+			strangers--
+		}
 		v, problem := normalise(f.Value, in[f.Key], path+f.Key, bad)
 		if problem != "" {
 			*bad = append(*bad, path+f.Key+": "+problem)
@@ -76,6 +93,19 @@ func (s *Schema) fields(defs specfile.Map[Field], in, out map[string]any, path s
 		}
 		out[f.Key] = v
 	}
+	if strangers > 0 {
+		*bad = append(*bad, strange(defs, in, path)...)
+	}
+}
+
+// strange names what has no place in a record: a mapping that misspells a field would lose it without a word.
+func strange(defs specfile.Map[Field], in map[string]any, path string) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if _, known := defs.Get(name); !known && (name != "ext" || path != "") {
+			list = append(list, path+name+": there is no such field; known are "+strings.Join(defs.Keys(), ", "))
+		}
+	}
+	return list
 }
 
 // normalise brings one value into form; problem is "" when it fits.
@@ -110,6 +140,9 @@ func normalise(f Field, v any, path string, bad *[]string) (out any, problem str
 			return r, ""
 		}
 	default:
+		if n, whole := v.(int64); whole && f.Type == "decimal" { // 2 is a decimal like 2.5
+			v = exact.NewDecimal(n)
+		}
 		if kindOf(v) == f.Type {
 			return v, tooSmall(f, v)
 		}
@@ -122,7 +155,7 @@ func normaliseText(f Field, v any) (any, string) {
 	if !ok {
 		return nil, fmt.Sprintf("is %s, but text is wanted", kindOf(v))
 	}
-	s = strings.TrimSpace(s)
+	s = norm.NFC.String(strings.TrimFunc(s, unseen)) // or two systems would have two customers of one name
 	switch {
 	case s == "":
 		return nil, ""
@@ -134,6 +167,11 @@ func normaliseText(f Field, v any) (any, string) {
 		return nil, fmt.Sprintf("%q is none of %s", s, strings.Join(f.Values, ", "))
 	}
 	return s, ""
+}
+
+// unseen reports whether nobody sees a character at the end of a text.
+func unseen(r rune) bool {
+	return unicode.IsSpace(r) || r == '\u200b' || r == '\u2060' || r == '\ufeff'
 }
 
 func normaliseInt(f Field, v any) (any, string) {

@@ -26,6 +26,15 @@ type Refused struct {
 	After string `spec:"after" doc:"how long to wait, such as 10s"`
 }
 
+// empty reports whether any mistake would do, one in the files among them.
+func (r *Refused) empty() bool { return r.Kind+r.Code+r.Field+r.Says+r.After == "" }
+
+// What is refused comes to nothing that could be compared.
+const (
+	both     = "a case that is refused expects nothing else"
+	bothHint = "Take expect: out, or refused:."
+)
+
 // files are the case files of a folder.
 func files(dir fs.FS, name string) ([]string, error) {
 	return fs.Glob(dir, path.Join(name, "cases", "*.yaml"))
@@ -69,6 +78,9 @@ func (a at) problem(pos specfile.Pos, message, hint string) {
 
 // refusal compares an error with the expected one, and reports whether the case ends with it.
 func (a at) refusal(want *Refused, err error) (ended bool) {
+	if want != nil && want.empty() {
+		a.problem(want.Pos, "refused says nothing", "Say kind, code, field or a part of the message.")
+	}
 	switch {
 	case want == nil && err == nil:
 		return false

@@ -117,6 +117,14 @@ func TestWhatIsTold(t *testing.T) {
 		"a template's field that differs":          {"hello", "- it: x\n  given: {name: N, stage: won, account: '2'}\n  records: {account: {name: A}}\n  expect:\n    - write: project\n      to: erp\n      fields: {name: M, account: account}", `hello/cases/c.yaml:7:22: it x: fields.name is "N", expected "M"`},
 		"a record that a read step needs":          {"hello", "- {it: x, given: {name: N, stage: won, account: '2'}, expect: []}", "the case gives no record for the step read: account; add it under records"},
 		"a parameter that there is not":            {"hello", "- {it: x, given: {name: N, stage: won}, parameters: {small: 1 EUR}, expect: []}", `the template has no parameter "small". Known are big.`},
+		"a request of which nothing is compared":   {"acme", "- {it: x, create: client, given: {name: A}, expect: {}}", "the case expects nothing. Say method, path, query, headers or body."},
+		"a request that is a text":                 {"acme", "- {it: x, create: client, given: {name: A}, expect: POST}", "the case expects nothing. Say method, path, query, headers or body."},
+		"a refusal that says nothing":              {"acme", "- {it: x, read: client, given: {id: 1}, refused: {}}", "refused says nothing. Say kind, code, field or a part of the message."},
+		"a request that is refused":                {"acme", "- {it: x, create: client, given: {}, expect: {method: POST}, refused: {kind: invalid}}", "a case that is refused expects nothing else"},
+		"writes before a refusal":                  {"hello", "- {it: x, given: {name: bad, stage: won}, expect: [{write: project, to: erp}], refused: {code: rule.named}}", "a case that is refused expects nothing else"},
+		"a record that no step reads":              {"hello", "- {it: x, given: {name: N, stage: lost}, records: {acount: {name: A}}, expect: []}", `no step reads "acount". Known are account.`},
+		"a role of a case that there is not":       {"hello", "- {it: x, given: {name: N, stage: won, account: '2'}, records: {account: {name: A}}, roles: [crm, epr], expect: []}", `the template has no role "epr". Known are crm, erp.`},
+		"an omission that there is not":            {"hello", "- {it: x, given: {name: N, stage: lost}, without: [erp/projects], expect: []}", `no step has erp/projects to go without`},
 		"a version that there is not":              {"hello", "- {it: x, version: 2, given: {name: N, stage: won}, expect: []}", "There is no template hello@2."},
 	} {
 		t.Run(name, func(t *testing.T) {

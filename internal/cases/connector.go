@@ -103,6 +103,9 @@ func (r *system) run() {
 		r.problem(r.c.Pos, "the case expects nothing", "Add expect: or refused:.")
 		return
 	}
+	if r.c.Expect.Set() && r.c.Refused != nil {
+		r.problem(r.c.Pos, both, bothHint)
+	}
 	set[0].run()
 }
 
@@ -220,6 +223,9 @@ func (r *system) request(q connector.Request) {
 	if err != nil {
 		r.problem(r.c.Pos, err.Error(), "")
 		return
+	}
+	if len(r.c.Expect.Entries) == 0 {
+		r.problem(r.c.Pos, "the case expects nothing", "Say method, path, query, headers or body.")
 	}
 	for _, e := range r.c.Expect.Entries {
 		want, err := e.Value.Data()

@@ -126,6 +126,7 @@ func (w *walk) prepare() bool {
 			w.problem(p.Pos, fmt.Sprintf("the template has no parameter %q", p.Key), "Known are "+strings.Join(w.t.File.Parameters.Keys(), ", ")+".")
 		}
 	}
+	w.known()
 	packages := map[string]map[string]any{}
 	for _, p := range w.c.Packages {
 		if fields, ok := w.fields(w.set.Schema("service_package"), p.Value); ok {
@@ -141,6 +142,37 @@ func (w *walk) prepare() bool {
 		w.keep(r.Type, r)
 	}
 	return len(*w.problems) == before
+}
+
+// known finds what the case says and no step has a use for: a misspelt name would let it pass for another reason.
+func (w *walk) known() {
+	var read, done []string
+	for _, p := range w.t.Steps {
+		if kind := p.Kind(); kind == "read" || kind == "find" {
+			read = append(read, p.Name)
+		}
+		for _, role := range append(slices.Clone(p.To), p.In) {
+			done = append(done, role+"/"+p.Record)
+		}
+	}
+	for _, r := range w.c.Records {
+		if !slices.Contains(read, r.Key) {
+			w.problem(r.Pos, fmt.Sprintf("no step reads %q", r.Key), "Known are "+strings.Join(read, ", ")+".")
+		}
+	}
+	for _, role := range w.c.Roles {
+		if _, there := w.t.File.Roles[role]; !there {
+			w.problem(w.c.Pos, fmt.Sprintf("the template has no role %q", role), "Known are "+strings.Join(slices.Sorted(maps.Keys(w.t.File.Roles)), ", ")+".")
+		}
+	}
+	for _, left := range w.c.Without {
+		if !slices.Contains(done, left) {
+			w.problem(w.c.Pos, "no step has "+left+" to go without", "Write role/record, as in a flow.")
+		}
+	}
+	if len(w.c.Expect) > 0 && w.c.Refused != nil {
+		w.problem(w.c.Pos, both, bothHint)
+	}
 }
 
 func (w *walk) record(name string, v specfile.Value) (canonical.Record, bool) {
@@ -231,6 +263,10 @@ func (w *walk) read(p *workflow.Plan) error {
 		return err
 	}
 	given, there := w.c.Records.Get(p.Read)
+	if !there && p.In == workflow.InLedger {
+		w.keep(p.Read, canonical.Record{ID: hub.RecordID(p.Read), Type: p.Record, Fields: map[string]any{}})
+		return nil // the ledger knows nothing of it
+	}
 	if !there {
 		return fmt.Errorf("the case gives no record for the step read: %s; add it under records", p.Read)
 	}

@@ -146,12 +146,12 @@ func (r rule) failure(op *Op, a *Answer, now time.Time) error {
 	e := &hub.Error{Kind: hub.Kind(r.spec.Kind), Code: "far." + r.spec.Kind, Message: said(op, a)}
 	if r.message != nil {
 		if v, err := r.message.Eval(a.vars); err == nil && v != nil {
-			e.Message = fmt.Sprintf("%s: %v", op.Name, v)
+			e.Message = op.Name + ": " + told(v)
 		}
 	}
 	if r.field != nil {
 		if v, err := r.field.Eval(a.vars); err == nil && v != nil {
-			e.Field = fmt.Sprint(v)
+			e.Field = told(v)
 		}
 	}
 	e.After = r.wait(a, now)
@@ -211,8 +211,18 @@ func excerpt(body any) string {
 	if err != nil || s == "" {
 		return "nothing more"
 	}
-	if r := []rune(s); len(r) > 300 {
-		return string(r[:300]) + " …"
+	return clipped(s, 300)
+}
+
+// told is what a far side says of an error.
+func told(v any) string { return clipped(fmt.Sprint(v), 2000) }
+
+// clipped is a text of reasonable length that every store can keep: PostgreSQL takes no NUL, and with one in its message no
+// outcome would ever be recorded.
+func clipped(s string, most int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + " …"
 	}
 	return s
 }
@@ -269,7 +279,16 @@ func (k *Kind) read(p *expr.Program, x, settings any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return plain(v)
+	return keyed(v)
+}
+
+// keyed is a value that stands in keys: an id, a number, what tells events apart.
+func keyed(v any) (string, error) {
+	s, err := plain(v)
+	if err == nil && strings.ContainsRune(s, 0) {
+		return "", &hub.Error{Kind: hub.Invalid, Code: "record.invalid", Message: fmt.Sprintf("%q holds a NUL character.", s), Hint: "Correct it where it comes from, then retry."}
+	}
+	return s, err
 }
 
 // VersionOf orders versions of a record: microseconds for an instant, the number itself else; 0

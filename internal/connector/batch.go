@@ -153,7 +153,7 @@ func (b *BatchOp) outcome(kind *Kind, row any, vars map[string]any, settings any
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: id: %w", b.Name, err)
 	}
-	id, err := plain(v)
+	id, err := keyed(v)
 	return Outcome{ID: id}, err
 }
 
@@ -161,7 +161,7 @@ func (b *BatchOp) refusal(row any, vars map[string]any) error {
 	message := excerpt(row)
 	if b.message != nil {
 		if v, err := b.message.Eval(vars); err == nil && v != nil {
-			message = fmt.Sprint(v)
+			message = told(v)
 		}
 	}
 	return &hub.Error{Kind: hub.Invalid, Code: "far.invalid", Message: fmt.Sprintf("%s: %s", b.Name, message),

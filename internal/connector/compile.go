@@ -10,6 +10,7 @@ import (
 
 	"throughline/internal/exact"
 	"throughline/internal/expr"
+	"throughline/internal/hub"
 	"throughline/internal/specfile"
 )
 
@@ -175,6 +176,9 @@ func (k *compiler) expr(e specfile.Expr, want expr.Type) *expr.Program {
 }
 
 func (k *compiler) record(c *Connector, name string, r Record) {
+	if !hub.IsName(name) {
+		k.problem(r.Pos, "records."+name, fmt.Sprintf("`%s` is no name", name), "Letters, digits, _, - and . make one: it becomes part of keys.")
+	}
 	kind := &Kind{Name: name, As: r.As, Spec: &r, Find: map[string]*Op{}}
 	kind.ID, kind.Version = k.expr(r.ID, expr.Dyn), k.expr(r.Version, expr.Dyn)
 	kind.Number, kind.Link = k.expr(r.Number, expr.Dyn), k.expr(r.Link, expr.Dyn)

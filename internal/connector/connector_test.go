@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ func mustLoad(t *testing.T, text string) *connector.Connector {
 func TestABadFileIsToldWithLineAndHint(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an unknown word", "records: {client: {id: =x.id, pth: /clients}}", "acme/connector.yaml:6:31: records.client.pth: unknown key `pth`. Did you mean `path`?"},
+		{"a record whose name has a slash", "records: {sales/order: {id: =x.id}}", "`sales/order` is no name. Letters, digits, _, - and . make one: it becomes part of keys."},
 		{"a record without an id", "records: {client: {path: /clients}}", "the key `id` is missing"},
 		{"an expression that does not parse", "records: {client: {id: =x.}}", "acme/connector.yaml:6:"},
 		{"a name that there is not", "records: {client: {id: =y.id}}", "nothing here is called 'y'"},
@@ -245,5 +247,37 @@ func TestOperationsAreListedByName(t *testing.T) {
 func TestASearchIsNotBelievedAtOnce(t *testing.T) {
 	if lag := mustLoad(t, clients).Kind("client").Create.Write.Lag.D; lag != time.Minute {
 		t.Errorf("a connector that says nothing of its search is believed after %s", lag)
+	}
+}
+
+// TestWhatIsNoTextIsToldAllTheSame: a store keeps no NUL and no broken letter. What a far side says is told without
+// them, in a reasonable length; an id with one is no id.
+func TestWhatIsNoTextIsToldAllTheSame(t *testing.T) {
+	c := mustLoad(t, "errors: [{status: 400, kind: invalid, message: =body.m, field: =body.f}]\nrecords: {client: {id: =x.id, number: =x.n, path: /clients}}")
+	for _, tt := range []struct {
+		status int
+		body   string
+		want   string
+	}{
+		{400, `{"m":"a\u0000b","f":"\u0000"}`, "\ufffd: client.get: a\ufffdb"},
+		{400, `{"m":"` + strings.Repeat("é", 5000) + `"}`, "client.get: " + strings.Repeat("é", 2000) + " …"},
+		{500, `{"x":"a\u0000b"}`, `client.get: the far side answered 500: {"x":"a\u0000b"}`},
+		{500, `"a\u0000b"`, "client.get: the far side answered 500: a\ufffdb"},
+	} {
+		_, err := c.Read(c.Operation("client.get"), map[string]any{}, tt.status, nil, []byte(tt.body), time.Now())
+		if got := fmt.Sprint(err); got != tt.want {
+			t.Errorf("%.60s is told as %.100q, want %.100q", tt.body, got, tt.want)
+		}
+	}
+	hooked := mustLoad(t, "records: {client: {id: =x.id, path: /clients}}\nwebhooks: {verify: {scheme: none}, events: [{record: client, id: =e.id}]}")
+	if events, err := hooked.Events(connector.Delivery{Method: "POST", Body: []byte(`{"id":"a\u0000b"}`)}, nil); err == nil {
+		t.Errorf("the events are %+v", events)
+	}
+	kind := c.Kind("client")
+	if id, err := kind.IDOf(map[string]any{"id": "a\x00b"}, nil); err == nil {
+		t.Errorf("the id is %q", id)
+	}
+	if number, err := kind.NumberOf(map[string]any{"n": "a\x00b"}, nil); err == nil {
+		t.Errorf("the number is %q", number)
 	}
 }

@@ -240,7 +240,7 @@ func (ev hookEvent) read(vars map[string]any) (a Arrived, hit bool, err error) {
 		if err != nil {
 			return a, false, err
 		}
-		if *f.into, err = plain(v); err != nil {
+		if *f.into, err = keyed(v); err != nil {
 			return a, false, err
 		}
 	}

@@ -4,7 +4,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -169,7 +168,7 @@ func (c *Control) Explain(ctx context.Context, by access.Principal, tenant hub.T
 	var out []Explained
 	for _, w := range writes {
 		e := Explained{Write: w}
-		if err := json.Unmarshal(w.Body, &e.Sent); err != nil {
+		if e.Sent, err = engine.SentBody(w.Body); err != nil {
 			return nil, fmt.Errorf("read what was sent: %w", err)
 		}
 		if e.Edits, err = c.edited(ctx, t, w); err != nil {

@@ -150,6 +150,13 @@ func (p *planner) problem(pos specfile.Pos, path string, err error) error {
 	return nil
 }
 
+// name refuses what cannot be told apart in keys: a record of crm and one of crm/eu.
+func (p *planner) name(pos specfile.Pos, path, name string) {
+	if !hub.IsName(name) {
+		p.problems.Add(pos, path, fmt.Sprintf("`%s` is no name", name), "Letters, digits, _, - and . make one: it becomes part of keys and addresses.")
+	}
+}
+
 func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
 
 func (p *planner) connections(ctx context.Context) error {
@@ -162,6 +169,7 @@ func (p *planner) connections(ctx context.Context) error {
 		old[c.ID], p.conns[c.ID] = c, c
 	}
 	for _, e := range p.file.Connections {
+		p.name(e.Pos, "connections."+e.Key, e.Key)
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
 		if err != nil {
@@ -189,6 +197,9 @@ func (p *planner) connections(ctx context.Context) error {
 func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpec], before store.Connection) (c store.Connection, same bool, err error) {
 	system, err := p.c.catalog.System(e.Value.Connector)
 	if err != nil {
+		return c, false, err
+	}
+	if err := unknownSetting(e.Value, system); err != nil {
 		return c, false, err
 	}
 	settings := maps.Clone(e.Value.Settings)
@@ -223,6 +234,21 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 		c = before
 	}
 	return c, same, err
+}
+
+// unknownSetting refuses a setting that the connector has no use for: with a misspelt currency the default would hold.
+func unknownSetting(e ConnectionSpec, system *catalog.System) error {
+	known := system.Connector.File.Settings.Keys()
+	for _, l := range system.Connector.File.Limits {
+		known = append(known, l.Setting)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Settings)) {
+		if !slices.Contains(known, name) {
+			return &hub.Error{Kind: hub.Invalid, Code: "connection.setting_unknown", Field: "settings." + name, Message: fmt.Sprintf("%s has no setting %q.", e.Connector, name),
+				Hint: "It has " + strings.Join(system.Connector.File.Settings.Keys(), ", ") + "."}
+		}
+	}
+	return nil
 }
 
 // secret seals the secret anew where it differs from the one that is sealed.
@@ -283,6 +309,7 @@ func (p *planner) flows(ctx context.Context) error {
 		p.problems.Add(p.file.Pos, "rates", err.Error(), "Write a rate like 140 EUR, and name what it is agreed for.")
 	}
 	for _, e := range p.file.Flows {
+		p.name(e.Pos, "flows."+e.Key, e.Key)
 		if p.onFailed(e.Value) {
 			continue // its connection is told already
 		}
@@ -323,6 +350,12 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 			continue
 		}
 		fields["code"] = e.Key
+		if _, err := p.c.loader.Package(e.Key, fields); err != nil {
+			if err := p.problem(e.Pos, "packages."+e.Key, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		out[e.Key] = fields
 	}
 	return out, nil

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -91,9 +90,8 @@ func (r *resolver) spec(ctx context.Context, id hub.DeploymentID) (store.Deploym
 	if i < 0 {
 		return store.Deployment{}, nil, noFlow(id)
 	}
-	spec, d := &workflow.Spec{}, json.NewDecoder(bytes.NewReader([]byte(all[i].Spec)))
-	d.UseNumber()
-	if err := d.Decode(spec); err != nil {
+	spec, err := workflow.ReadSpec(all[i].Spec)
+	if err != nil {
 		return store.Deployment{}, nil, fmt.Errorf("read flow %s: %w", id, err)
 	}
 	return all[i], spec, nil

@@ -172,8 +172,8 @@ func (r *resolver) plan(ctx context.Context, t target) error {
 	case Set:
 		return r.planSet(ctx, t)
 	}
-	if code := onlyFor[r.How]; code != "" && t.Code != code {
-		return r.notFor(t, "It is for "+code+".")
+	if codes := onlyFor[r.How]; codes != nil && !slices.Contains(codes, t.Code) {
+		return r.notFor(t, "It is for "+strings.Join(codes, ", ")+".")
 	}
 	if r.How == Reopen && t.WaitsOn != "" {
 		return r.notFor(t, "What waits is open.")
@@ -186,7 +186,10 @@ func (r *resolver) plan(ctx context.Context, t target) error {
 			return err
 		}
 	}
-	words := becomes[r.How]
+	words, ok := becomes[r.How+" "+t.Code]
+	if !ok {
+		words = becomes[r.How]
+	}
 	r.say(t, words[0]+until, words[1]+until)
 	return nil
 }
@@ -215,18 +218,22 @@ var ticks = []string{ingest.PollKey, ingest.SweepKey}
 
 var errTicks = &hub.Error{Kind: hub.Invalid, Code: "exception.ticks", Message: "A poll or sweep of the flow is among these; ignored, the flow would look for nothing any more.", Hint: "Retry it; or ignore it until a day, or pause the flow."}
 
-// onlyFor are the actions that answer one question.
-var onlyFor = map[string]string{Approve: "approval.wanted", engine.Credit: "posting.fixed", engine.NextInvoice: "posting.fixed", engine.Leave: "posting.fixed"}
+// onlyFor are the actions that answer questions, with which.
+var onlyFor = map[string][]string{Approve: {"approval.wanted", "write.uncertain", "write.lost_time"}, engine.Credit: {"posting.fixed"}, engine.NextInvoice: {"posting.fixed"},
+	engine.Leave: {"posting.fixed", "write.uncertain"}}
 
 // becomes is what happens to one record, and to many.
 var becomes = map[string][2]string{
-	Retry:              {"runs again", "run again"},
-	Ignore:             {"stays as it is", "stay as they are"},
-	Approve:            {"is approved and goes on", "are approved and go on"},
-	Reopen:             {"is opened again", "are opened again"},
-	engine.Credit:      {"is taken back here, because you credit it over there", "are taken back here, because you credit them over there"},
-	engine.NextInvoice: {"goes on the next invoice with the opposite sign", "go on the next invoice with the opposite sign"},
-	engine.Leave:       {"stays over there as it was invoiced", "stay over there as they were invoiced"},
+	Retry:                             {"runs again", "run again"},
+	Ignore:                            {"stays as it is", "stay as they are"},
+	Approve:                           {"is approved and goes on", "are approved and go on"},
+	Approve + " write.uncertain":      {"is sent again, because it did not go through", "are sent again, because they did not go through"},
+	Approve + " write.lost_time":      {"is sent, because it does not stand there", "are sent, because they do not stand there"},
+	engine.Leave + " write.uncertain": {"stays as it was sent, because it went through", "stay as they were sent, because they went through"},
+	Reopen:                            {"is opened again", "are opened again"},
+	engine.Credit:                     {"is taken back here, because you credit it over there", "are taken back here, because you credit them over there"},
+	engine.NextInvoice:                {"goes on the next invoice with the opposite sign", "go on the next invoice with the opposite sign"},
+	engine.Leave:                      {"stays over there as it was invoiced", "stay over there as they were invoiced"},
 }
 
 // say tells what becomes of a cause.

@@ -15,6 +15,9 @@ type halt struct {
 	role  string
 	err   error
 	class hub.WriteClass // of the write that it befell
+
+	about  hub.RecordID // what a person is asked about, and where
+	sought hub.ConnectionID
 }
 
 // apart keeps the roles of a step independent: what fails at one far side holds up neither the
@@ -23,8 +26,8 @@ func (r *run) apart(role string, err error) error {
 	if err == nil || errors.Is(err, store.ErrFenced) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	r.halted = append(r.halted, halt{role, err, r.class})
-	r.class = ""
+	r.halted = append(r.halted, halt{role, err, r.class, r.about, r.sought})
+	r.class, r.about, r.sought = "", "", ""
 	return nil
 }
 
@@ -46,7 +49,7 @@ func (r *run) halts() error {
 	if worst == nil {
 		return nil
 	}
-	r.class = worst.class
+	r.class, r.about, r.sought = worst.class, worst.about, worst.sought
 	return worst.err
 }
 

@@ -100,7 +100,7 @@ func (f *Flow) checkStep(p *workflow.Plan) error {
 	switch {
 	case p.In == "" || p.In == workflow.InLedger || f.skips(p.In, p.Record):
 		return nil
-	case p.Kind() == "read":
+	case p.Kind() == "read", p.Kind() == "match":
 		return f.carries(p.In, p.Record, "read")
 	case p.Kind() == "find":
 		end := f.Roles[p.In]
@@ -121,7 +121,7 @@ func (f *Flow) known() error {
 		for _, role := range p.To {
 			writes[role+"/"+p.Record] = true
 		}
-		if kind := p.Kind(); (kind == "read" || kind == "find") && p.In != "" && p.In != workflow.InLedger {
+		if p.In != "" && p.In != workflow.InLedger { // read, found or matched there
 			writes[p.In+"/"+p.Record] = true
 		}
 	}

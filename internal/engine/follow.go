@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/remote"
@@ -94,7 +93,10 @@ func (w *write) items(op *connector.FollowOp) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: each: %w", op.Name, err)
 	}
-	list, _ := v.([]any)
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "items.none", Field: op.Spec.Step, Message: op.Each.Source() + " is no list.", Hint: "Correct the connector: each: wants the items; list(…) makes one of a single thing."}
+	}
 	return list, nil
 }
 
@@ -105,11 +107,11 @@ func (w *write) followVars(item any) remote.Vars {
 
 // followUp prepares a follow-up, or an action that was done n times before.
 func (w *write) followUp(op *connector.FollowOp, item any, n int) (*followUp, error) {
-	body, err := canonical.Encode(map[string]any{"item": item})
+	body, hash, err := keptBody(map[string]any{"item": item})
 	if err != nil {
 		return nil, fmt.Errorf("%s: item: %w", op.Name, err)
 	}
-	r, hash := w.run, canonical.Hash(body)
+	r := w.run
 	parts := []string{string(w.res.record.ID), string(w.end.Conn.ID), op.Name, hash}
 	if n > 0 {
 		parts = append(parts, strconv.Itoa(n))
@@ -215,7 +217,7 @@ func (f *followUp) done() {
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(f.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record." + f.op.Spec.Step,
-		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: string(f.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", f.res.record.Type, f.res.record.ID, link.Connection, link.ExternalID), Detail: shown(f.intent.Body)})
 	r.writes++
 }
 
@@ -224,12 +226,7 @@ func (f *followUp) refused(err error) error {
 	if e == nil || e.Kind == hub.Uncertain && f.intent.Class != hub.ClassX {
 		return err // still open: the next attempt settles it by its class
 	}
-	state := "refused"
-	if e.Kind == hub.Uncertain {
-		state = "uncertain"
-	}
-	f.run.pending.Close = append(f.run.pending.Close, f.run.outcome(f.intent, state, e.Message, store.Link{}))
-	return err
+	return f.run.left(f.intent, e, err)
 }
 
 // again repeats a follow-up whose answer was lost, if its class allows it. What it should have
@@ -245,13 +242,23 @@ func (f *followUp) again(open *store.Write) error {
 		}
 		return f.send()
 	}
-	return uncertain(open)
+	said, err := f.run.said(open)
+	switch {
+	case err != nil:
+		return err
+	case said == Leave:
+		f.done()
+		return nil
+	case said == sendAgain:
+		return f.send()
+	}
+	return f.run.uncertain(*open, false, nil)
 }
 
 // unsettled settles a follow-up that an earlier attempt left open before anything else is done to
 // the record.
 func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
-	body, err := decodeFields(open.Body)
+	body, err := SentBody(open.Body)
 	if err != nil {
 		return err
 	}
@@ -263,9 +270,4 @@ func (w *write) unsettled(op *connector.FollowOp, open *store.Write) error {
 		return err
 	}
 	return w.settledFirst()
-}
-
-func uncertain(open *store.Write) error {
-	return &hub.Error{Kind: hub.Uncertain, Code: "write.uncertain", Message: fmt.Sprintf("Nobody knows whether %s went through, and the far side offers no way to tell.", open.Operation),
-		Hint: "Look there; then mark it as written, or send it again."}
 }

@@ -114,6 +114,16 @@ func TestWhatAFollowUpNeedsIsTold(t *testing.T) {
 	}
 }
 
+// TestFollowUpsOfNoList: members that are told as one text, and not as a list, are not nobody.
+func TestFollowUpsOfNoList(t *testing.T) {
+	h := newHouseWith(t, withFollowUps(t, strings.Replace(following, `=["ana", "ben"]`, `'="ana"'`, 1)))
+	h.win()
+	h.drain()
+	if open := h.exceptions(); len(open) != 1 || open[0].Code != "items.none" {
+		t.Errorf("exceptions %+v, want one that says that this is no list; members %v", open, h.far.created)
+	}
+}
+
 // TestRolesAreIndependent: what fails at one far side holds up nothing else.
 func TestRolesAreIndependent(t *testing.T) {
 	for _, c := range []struct {

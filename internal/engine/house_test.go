@@ -79,9 +79,12 @@ func sub(t *testing.T, dir string) fs.FS {
 
 func newHouse(t *testing.T) *house { return newHouseWith(t, sub(t, "connectors")) }
 
-func newHouseWith(t *testing.T, conns fs.FS) *house {
+func newHouseWith(t *testing.T, conns fs.FS, change ...func(*house)) *house {
 	h := &house{T: t, clock: storetest.NewClock(), far: newFar(), conns: conns, forms: sub(t, "templates")}
 	h.setup = h.comparison
+	for _, f := range change {
+		f(h)
+	}
 	h.open()
 	return h
 }

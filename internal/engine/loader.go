@@ -3,9 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -159,8 +159,8 @@ func (l *Loader) deployment(ctx context.Context, tenant hub.TenantID, id hub.Dep
 
 // open compiles a deployment against its connections.
 func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
-	var spec workflow.Spec
-	if err := json.Unmarshal([]byte(d.Spec), &spec); err != nil {
+	spec, err := workflow.ReadSpec(d.Spec)
+	if err != nil {
 		return nil, fmt.Errorf("read flow %s@%d: %w", d.ID, d.Revision, err)
 	}
 	conns := map[hub.ConnectionID]store.Connection{}
@@ -171,7 +171,7 @@ func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
 	for _, c := range list {
 		conns[c.ID] = c
 	}
-	return l.compile(ctx, d.Tenant, d.ID, d.Revision, spec, conns)
+	return l.compile(ctx, d.Tenant, d.ID, d.Revision, *spec, conns)
 }
 
 // Compile makes a flow of a spec and checks it: types, roles, what the connectors can carry. It is
@@ -202,9 +202,15 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.role_missing", Field: "roles." + role, Message: fmt.Sprintf("The flow needs a connection in the role %s.", role), Hint: "Name one under roles:."}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Parameters)) {
+		if _, asked := t.File.Parameters.Get(name); !asked {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter_unknown", Field: "parameters." + name, Message: fmt.Sprintf("The template has no parameter %q.", name),
+				Hint: "It has " + strings.Join(t.File.Parameters.Keys(), ", ") + "."}
+		}
+	}
 	for _, p := range t.File.Parameters {
 		if f.Answers[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error()}
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error() + ".", Hint: p.Value.About}
 		}
 	}
 	if err := f.schedule(spec); err != nil {
@@ -248,20 +254,41 @@ func (f *Flow) schedule(spec workflow.Spec) (err error) {
 
 // packages checks the tenant's service packages against their schema.
 func (l *Loader) packages(spec workflow.Spec) (map[string]map[string]any, error) {
-	schema, out := l.catalog.Schemas.Schema("service_package"), map[string]map[string]any{}
+	out := map[string]map[string]any{}
 	for code, fields := range spec.Packages {
-		typed, err := schema.Parse(fields)
+		typed, err := l.Package(code, fields)
 		if err != nil {
 			return nil, fmt.Errorf("package %s: %w", code, err)
 		}
-		typed["code"] = code
-		rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
-		if err != nil {
-			return nil, fmt.Errorf("package %s: %w", code, err)
-		}
-		out[code] = rec.Fields
+		out[code] = typed
 	}
 	return out, nil
+}
+
+// Package is a service package as somebody has written it, checked. Its tasks and its milestones are known by their codes.
+func (l *Loader) Package(code string, fields map[string]any) (map[string]any, error) {
+	schema := l.catalog.Schemas.Schema("service_package")
+	typed, err := schema.Parse(fields)
+	if err != nil {
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "package.invalid", Message: err.Error() + "."}
+	}
+	typed["code"] = code
+	rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range []string{"tasks", "milestones"} {
+		seen := map[any]bool{}
+		items, _ := rec.Fields[list].([]any)
+		for _, item := range items {
+			own := item.(map[string]any)["code"] // an object with a code, by the schema
+			if seen[own] {
+				return nil, &hub.Error{Kind: hub.Invalid, Code: "package.invalid", Message: fmt.Sprintf("Two of its %s have the code %q.", list, own), Hint: "Give each its own: it is known by it."}
+			}
+			seen[own] = true
+		}
+	}
+	return rec.Fields, nil
 }
 
 func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec) (*End, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -293,4 +294,44 @@ func TestANodeEndsWhereAPersonHasToMend(t *testing.T) {
 	if err := h.engine.Run(t.Context()); !errors.Is(err, mend) {
 		t.Fatalf("ended with %v, want %v", err, mend)
 	}
+}
+
+// TestASearchThatIsNotObeyed: the far side does not know the filter by our marker, and answers with whatever it has. A
+// stranger's record is not taken for ours, nor is ours taken for not there: a person is asked.
+func TestASearchThatIsNotObeyed(t *testing.T) {
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	file := conns["far-erp/connector.yaml"]
+	file.Data = []byte(strings.ReplaceAll(string(file.Data), "    number: =x.id\n", "    number: =x.id\n    marker: =x.externalId\n"))
+	h := newHouseWith(t, conns)
+	answer := `[{"id":"stranger","externalId":"kotherotherother"},{"id":"another"}]`
+	h.far.other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" && r.URL.Path == "/erp/projects" && answer != "" {
+			fmt.Fprint(w, answer)
+			return
+		}
+		h.far.serve(w, r)
+	})
+	lost := false
+	h.far.on(func(_ int, when string) (int, bool) {
+		if n := len(h.far.created["/erp/projects"]); when == "after" && n == 1 && !lost {
+			lost = true
+			return -1, true
+		}
+		return 0, false
+	})
+	h.win()
+	h.drain()
+	project := hub.RecordIDFor("t1", "crm", "opportunity", "7").Derive("t1", "project", "")
+	link, err := h.store.Tenant("t1").Link(context.Background(), project, "erp")
+	if err != nil || link != nil {
+		t.Errorf("the project is linked as %+v, %v", link, err)
+	}
+	open, err := h.store.Tenant("t1").Exceptions(context.Background(), store.Filter{State: "open"})
+	if err != nil || len(open) != 1 || open[0].Code != "find.marker_ignored" {
+		t.Fatalf("exceptions %+v, %v", open, err)
+	}
+	answer = strings.Replace(answer, `{"id":"another"}`, fmt.Sprintf(`{"id":"erp-projects-1","externalId":%q}`, strings.ToUpper(project.Marker())), 1)
+	h.retry()
+	h.drain()
+	h.once()
 }

@@ -388,7 +388,7 @@ func (r *run) again(end *End, recordType string, id hub.RecordID, open *store.Wr
 	if m == nil {
 		return nil, r.flow.carries(end.Role, recordType, "written")
 	}
-	body, err := decodeFields(open.Body)
+	body, err := SentBody(open.Body)
 	if err != nil {
 		return nil, err
 	}

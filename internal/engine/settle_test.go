@@ -182,3 +182,74 @@ func TestAChangeThatIsTakenBackWhileItsAnswerIsLost(t *testing.T) {
 		t.Errorf("written were %s; want the form that holds last", strings.Join(names, " "))
 	}
 }
+
+// typing are the connectors of the comparisons with an ERP that has words of its own for amounts and days.
+func typing(t *testing.T) fs.FS {
+	t.Helper()
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	conns["far-erp/connector.yaml"].Data = append(conns["far-erp/connector.yaml"].Data, "shape: {encode: {date: '={\"day\": text(v)}', seconds: '={\"seconds\": whole(v)}', instant: =millis(v)}}\n"...)
+	conns["far-erp/mapping/project.yaml"].Data = []byte(`
+record: project
+as: project@1
+write:
+  name: =record.name
+  budget: =amount(record.budget)
+  price: =record.budget
+  starts: =record.starts
+  lines: '=[{"from": record.starts, "work": hours("1.5"), "seen": instant("2026-03-01T08:30:00Z"), "count": 2}]'
+  externalId: =marker
+`)
+	return conns
+}
+
+// TestWhatIsSentOnceMoreIsWhatWasSent: the answer to an update is lost, and the record changes. What was sent is settled
+// first: amounts, days and hours go out again as they did the first time, and not as the ledger writes them.
+func TestWhatIsSentOnceMoreIsWhatWasSent(t *testing.T) {
+	h := newHouseWith(t, typing(t))
+	h.win()
+	h.drain()
+	h.far.deal["amount"] = 1300.75
+	h.far.on(func(_ int, when string) (int, bool) { return -1, when == "after" && len(h.far.patched) > 1 })
+	h.win()
+	h.round()
+	h.far.on(nil)
+	h.far.deal["amount"] = 1400
+	h.win()
+	h.drain()
+	var sent []string
+	for _, body := range h.far.patched {
+		if strings.Contains(body, `"budget"`) {
+			sent = append(sent, body)
+		}
+	}
+	const first = `{"budget":1300.75,"externalId":"`
+	const rest = `,"lines":[{"count":2,"from":{"day":"2026-11-02"},"seen":1772353800000,"work":{"seconds":5400}}],"name":"Relaunch","price":1300.75,"starts":{"day":"2026-11-02"}}`
+	if len(sent) != 3 || sent[0] != sent[1] || !strings.HasPrefix(sent[0], first) || !strings.HasSuffix(sent[0], rest) || !strings.Contains(sent[2], `"budget":1400,`) {
+		t.Errorf("sent was\n%s\nwant the lost one twice, and then the newer one; %+v", strings.Join(sent, "\n"), h.runs())
+	}
+}
+
+// TestWhatIsSentAtTheCreationOnlyIsNoChange: the mapping has fields for the creation alone. When the deal comes again and
+// says the same, nothing is written over what people have changed over there since.
+func TestWhatIsSentAtTheCreationOnlyIsNoChange(t *testing.T) {
+	conns := withFollowUps(t, "").(fstest.MapFS)
+	file := conns["far-erp/mapping/project.yaml"]
+	file.Data = append(file.Data, "create: {opened: =record.starts, owner.name: nobody}\n"...)
+	h := newHouseWith(t, conns)
+	h.win()
+	h.drain()
+	h.once()
+	before := len(h.far.patched)
+	h.far.deal["note"] = "a field that nobody reads"
+	h.win()
+	h.drain()
+	if more := h.far.patched[before:]; len(more) > 0 {
+		t.Errorf("written again: %v", more)
+	}
+	h.far.deal["name"] = "Relaunch II"
+	h.win()
+	h.drain()
+	if all := strings.Join(h.far.patched[before:], "\n"); strings.Count(all, `"name":"Relaunch II"`) != 3 || strings.Contains(all, "opened") {
+		t.Errorf("written were %s; want each renamed once", all)
+	}
+}

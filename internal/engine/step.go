@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *run) readRef(p *workflow.Plan) error {
 		}
 		return err
 	}
-	return r.share(p.Read, "read/"+p.In+"/"+p.Name+"/"+string(ref.ID), p.Within.D, func() (*result, error) { return r.readIn(p, ref) })
+	return r.share(p.Read, r.question(p, string(ref.Key.Connection)+"/"+string(ref.ID)), p.Within.D, func() (*result, error) { return r.readIn(p, ref) })
 }
 
 // shared is a result that many runs of a flow go by, and what expressions see of it. Neither is changed.
@@ -81,10 +82,9 @@ type shared struct {
 	view   map[string]any
 }
 
-// share is keep of what this run, or another one of the flow as it stands, has asked for within a time.
-func (r *run) share(name, what string, within time.Duration, ask func() (*result, error)) error {
-	key := fmt.Sprintf("%s/%s@%d/%s", r.work.Tenant, r.work.Deployment, r.work.Revision, what)
-	v, err := r.known(key, within, func() (any, error) {
+// share is keep of what this run, or another one of the flow as it stands, has asked within a time.
+func (r *run) share(name, question string, within time.Duration, ask func() (*result, error)) error {
+	v, err := r.known(question, within, func() (any, error) {
 		res, err := ask()
 		if err != nil {
 			return nil, err
@@ -97,6 +97,12 @@ func (r *run) share(name, what string, within time.Duration, ask func() (*result
 	s := v.(*shared)
 	r.results[name], r.vars[name] = s.result.own(), s.view
 	return nil
+}
+
+// question is what a step asks, and of what: the same question of the same system, by the same revision of a flow, has
+// the same answer for a while.
+func (r *run) question(p *workflow.Plan, of string) string {
+	return strings.Join([]string{p.Kind(), string(r.work.Tenant), string(r.work.Deployment), strconv.FormatInt(r.work.Revision, 10), p.In, p.Name, of}, "/")
 }
 
 // own is a result that the run may change, of one that it shares.
@@ -174,7 +180,7 @@ func (r *run) find(p *workflow.Plan) error {
 	if err != nil {
 		return err
 	}
-	return r.share(p.Name, fmt.Sprintf("find/%s/%v", p.Name, value), p.Within.D, func() (*result, error) { return r.search(end, p, value) })
+	return r.share(p.Name, r.question(p, p.By.Name+"/"+fmt.Sprint(value)), p.Within.D, func() (*result, error) { return r.search(end, p, value) })
 }
 
 func (r *run) search(end *End, p *workflow.Plan, value any) (*result, error) {
@@ -244,7 +250,7 @@ const codeApproval = "approval.wanted"
 // first. Two candidates are a person's business: never a silent guess, never a silent create.
 func (r *run) match(p *workflow.Plan) error {
 	res, end := r.results[p.Match], r.flow.Roles[p.In]
-	if end == nil || res == nil {
+	if end == nil || res == nil || r.flow.skips(p.In, p.Record) {
 		return nil
 	}
 	if l := res.links[end.Role]; l != nil && l.ExternalID != "" {
@@ -257,8 +263,7 @@ func (r *run) match(p *workflow.Plan) error {
 		}
 		return r.link(p.Match, res, end, link)
 	}
-	name := fmt.Sprintf("match/%s/%s/%s/%s", r.work.Tenant, r.work.Deployment, p.Name, res.record.ID)
-	shared, err := r.known(name, p.Within.D, func() (any, error) { return r.matched(p, res, end) })
+	shared, err := r.known(r.question(p, string(res.record.ID)), p.Within.D, func() (any, error) { return r.matched(p, res, end) })
 	if link, _ := shared.(*store.Link); err == nil && link != nil {
 		return r.link(p.Match, res, end, link)
 	}

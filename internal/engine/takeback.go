@@ -285,7 +285,7 @@ func (r *run) decided(p *workflow.Plan, end *End, line *store.Posting, content, 
 // was left as it was then: a further change is asked about anew.
 func (r *run) choice(line *store.Posting) (string, error) {
 	x, err := r.tenant.LastAsked(r.ctx, r.work.Deployment, r.work.Key, line.Record)
-	if err != nil || x == nil || !slices.Contains(Choices, x.State) {
+	if err != nil || x == nil || x.Code != "posting.fixed" || !slices.Contains(Choices, x.State) {
 		return "", err
 	}
 	if kept := r.books.kept; kept != nil && !kept.Updated.Before(x.Closed) {

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
 	"throughline/internal/crashpoint"
-	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
 	"throughline/internal/remote"
@@ -27,6 +27,8 @@ type write struct {
 	link   *store.Link // how the record is known there already; nil: not at all
 	op     *connector.Op
 	fields map[string]any // in the vendor's shape
+	whole  string         // the hash of all that a creation sends
+	later  string         // and of what a later form is compared with: fields that are sent at the creation only are not
 	intent store.Write
 	anew   *store.Posting    // the line as it is when it is sent again: its price may be another by now
 	gone   bool              // the record is deleted there
@@ -84,7 +86,7 @@ func (w *write) conclude() (err error) {
 	default:
 		err = w.received()
 	}
-	if err != nil || w.gone {
+	if err != nil || w.gone || w.outdated() { // an older form brings nothing along either
 		return err
 	}
 	return w.follow(w.link == nil)
@@ -113,12 +115,11 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := canonical.Encode(plain)
+	body, hash, err := keptBody(plain)
 	if err != nil {
 		return nil, err
 	}
 	w.fields = end.Conn.Connector.Fields(plain)
-	hash := canonical.Hash(body)
 	if w.op != nil && link != nil && link.Hash == hash && !w.unknown() {
 		// Unchanged since we wrote it; unless another form was sent since, and nobody knows what became of that.
 		open, err := r.tenant.OpenWrite(r.ctx, res.record.ID, end.Conn.ID)
@@ -137,6 +138,15 @@ func (r *run) prepare(p *workflow.Plan, end *End, res *result) (*write, error) {
 	}
 	w.intent = r.intent(p, w, hash, body)
 	w.intent.Version = w.version()
+	if link == nil && m.CreatesMore() && p.Post == "" { // a line of the books has no later form
+		w.whole = hash
+		if plain, err = m.Write(end.context(r.work.Tenant, r.resolve(end)), res.record, false); err != nil {
+			return nil, err
+		}
+		if _, w.later, err = keptBody(plain); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
 }
 
@@ -269,7 +279,7 @@ func (w *write) made(x any, id string) error {
 	now := r.e.Now()
 	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, "done", "", link))
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: now, Who: r.who(), Action: "record.written",
-		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: string(w.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, link.Connection, link.ExternalID), Detail: shown(w.intent.Body)})
 	r.writes++
 	w.res.links[w.end.Role] = &link
 	return nil
@@ -282,7 +292,7 @@ func (w *write) removed() error {
 	done.Gone = true
 	r.pending.Close = append(r.pending.Close, done)
 	r.pending.Audit = append(r.pending.Audit, store.AuditEntry{At: r.e.Now(), Who: r.who(), Action: "record.deleted",
-		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, w.link.Connection, w.link.ExternalID), Detail: string(w.intent.Body)})
+		Object: fmt.Sprintf("%s %s in %s as %s", w.res.record.Type, w.res.record.ID, w.link.Connection, w.link.ExternalID), Detail: shown(w.intent.Body)})
 	r.writes++
 	delete(w.res.links, w.end.Role)
 	return nil
@@ -320,6 +330,9 @@ func (w *write) newLink(x any) (store.Link, error) {
 		}
 	}
 	link.Hash, link.Version, link.Updated = w.intent.Hash, w.intent.Version, w.run.e.Now()
+	if w.whole != "" && link.Hash == w.whole {
+		link.Hash = w.later
+	}
 	link.Writes++
 	return link, nil
 }
@@ -343,12 +356,7 @@ func (w *write) refused(err error) error {
 	case w.repeat && slices.Contains(turnedAway, e.Kind):
 		return err // this call did nothing; what the earlier one did is as unknown as before
 	}
-	state := "refused"
-	if e.Kind == hub.Uncertain {
-		state = "uncertain"
-	}
-	r.pending.Close = append(r.pending.Close, r.outcome(w.intent, state, e.Message, store.Link{}))
-	return err
+	return r.left(w.intent, e, err)
 }
 
 // turnedAway are the errors of a call that nobody over there has looked at: they say nothing of an earlier one.
@@ -393,7 +401,7 @@ func (w *write) settle() error {
 		}
 		return w.search(open)
 	}
-	return uncertain(open)
+	return w.undecided(open)
 }
 
 // aside settles a write of a record that is known over there, and of which this run has nothing to write: an update is
@@ -402,7 +410,7 @@ func (w *write) aside(open *store.Write) error {
 	kind := w.m.Kind
 	switch {
 	case open.Class == hub.ClassX || w.link == nil:
-		return uncertain(open)
+		return w.undecided(open)
 	case kind.Update != nil && open.Operation == kind.Update.Name:
 		w.op = kind.Update
 		return w.supersede(open)
@@ -410,7 +418,7 @@ func (w *write) aside(open *store.Write) error {
 		w.run.pending.Close = append(w.run.pending.Close, w.run.outcome(w.earlier(open), "refused", "the record is known there by now", store.Link{}))
 		return w.settledFirst()
 	}
-	return uncertain(open)
+	return w.undecided(open)
 }
 
 // takeOver makes another flow's open write our own, where that flow leaves it; else it is waited for.
@@ -444,7 +452,7 @@ func (r *run) beside(w *write, reason string) error {
 func (w *write) supersede(open *store.Write) error {
 	old := *w
 	old.intent = w.earlier(open)
-	body, err := decodeFields(open.Body)
+	body, err := SentBody(open.Body)
 	if err != nil {
 		return err
 	}
@@ -546,17 +554,24 @@ func (w *write) find() (any, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	return items[0], nil
+	if w.m.Kind.Marker == nil {
+		return items[0], nil
+	}
+	return w.bearing(marker, items)
 }
 
-func decodeFields(body []byte) (map[string]any, error) {
-	v, err := exact.DecodeJSON(body)
-	if err != nil {
-		return nil, fmt.Errorf("read the body of an open write: %w", err)
+// bearing is the record that bears our marker. Where none does, the far side has not searched by it: what it answered
+// with is somebody else's, and ours may be there all the same.
+func (w *write) bearing(marker string, items []any) (any, error) {
+	for _, x := range items {
+		theirs, err := w.m.Kind.MarkerOf(x, w.end.Conn.Settings)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(strings.TrimSpace(theirs), marker) {
+			return x, nil
+		}
 	}
-	fields, ok := v.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("the body of an open write is no object")
-	}
-	return fields, nil
+	return nil, &hub.Error{Kind: hub.Blocked, Code: "find.marker_ignored", Field: w.m.Kind.Name, Message: fmt.Sprintf("%s was asked for the %s with our marker, and answered with others.", w.end.Conn.ID, w.m.Kind.Name),
+		Hint: "See to it that the field which holds the marker can be searched there (in Redmine: used as a filter), then retry."}
 }

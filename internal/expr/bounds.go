@@ -133,11 +133,15 @@ func join(args ...ref.Val) ref.Val {
 // it is enough to look at the result.
 var grows = map[string]string{operators.Add: "+", "base64": "base64", "quote": "quote", "strings.quote": "strings.quote", "format": "format"}
 
-// boundResults is the decorator that looks.
+// boundResults is the decorator that looks; it lets numbers of different kinds meet, too (numbers.go).
 func boundResults(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 	call, ok := i.(interpreter.InterpretableCall)
-	if !ok || grows[call.Function()] == "" {
+	if !ok {
 		return i, nil
+	}
+	call = exactNumbers(call)
+	if grows[call.Function()] == "" {
+		return call, nil
 	}
 	return &boundCall{call}, nil
 }

@@ -51,6 +51,7 @@ func TestEval(t *testing.T) {
 	}
 	vars := map[string]any{
 		"x": map[string]any{"n": json.Number("7.5"), "id": json.Number("9007199254740993"), "s": "", "deep": nil,
+			"one": json.Number("1"), "one0": json.Number("1.0"), "half": json.Number("0.5"), "hundred": json.Number("1e2"), "cents": json.Number("12345"),
 			"list": []any{"a", "b"}, "site": "https://www.Acme.com/about", "at": "2026-03-01T23:30:00Z"},
 		"record": map[string]any{"name": "Relaunch", "amount": eur("1200.50"), "hours": exact.Seconds(5400), "closed": day, "account": link("a1")},
 		"limit":  eur("1000"),
@@ -72,6 +73,15 @@ func TestEval(t *testing.T) {
 		{"a business date moves by days", `text(record.closed + 30)`, "2026-03-31"},
 		{"an instant falls on a day of a zone", `text(day(x.at, "Europe/Berlin"))`, "2026-03-02"},
 		{"a domain is read from a web address", `domain(x.site)`, "acme.com"},
+		{"a person's page is not their company's domain", `domain("https://medium.example/@acme")`, "medium.example"},
+		{"what a link carries is not its domain", `domain("https://www.acme.example?from=ana@other.example")`, "acme.example"},
+		{"who logs in is not part of a domain", `domain("https://ana:pw@acme.example.:8443/@x")`, "acme.example"},
+		{"a number is the same however it is written", `x.one == x.one0 && x.one0 == x.one && x.hundred == 100 && 100 == x.hundred && x.one0 in [1]`, true},
+		{"a number of an expression is the same as a vendor's", `x.half == 0.5 && 0.5 == x.half && !(x.half != 0.5)`, true},
+		{"numbers add up in any order", `[x.one + x.half, x.half + x.one, x.one - x.half, x.one * x.half]`, []any{exact.MustDecimal("1.5"), exact.MustDecimal("1.5"), exact.MustDecimal("0.5"), exact.MustDecimal("0.5")}},
+		{"numbers compare in any order", `x.half < x.one && x.one > x.half && x.one >= decimal("1") && x.one <= x.one0`, true},
+		{"no float creeps in", `0.1 + 0.2`, exact.MustDecimal("0.3")},
+		{"what divides without a rest", `x.hundred / 4`, int64(25)},
 		{"maps are built", `{"properties": {"name": record.name, "gone": x.nothing}}`, map[string]any{"properties": map[string]any{"name": "Relaunch", "gone": nil}}},
 		{"nulls are left out on request", `without_nulls({"a": 1, "b": x.nothing})`, map[string]any{"a": int64(1)}},
 		{"lists are filtered", `x.list.filter(i, i != "a")`, []any{"b"}},
@@ -118,6 +128,40 @@ func TestCompileRefuses(t *testing.T) {
 				t.Errorf("%s: %v, want an error that says %q", c.src, err, c.says)
 			}
 		})
+	}
+}
+
+// TestADivisionCutsNothing: cents that are divided by a hundred would lose what is behind the point.
+func TestADivisionCutsNothing(t *testing.T) {
+	p, err := env(t).Compile("x.cents / 100", expr.Dyn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := p.Eval(map[string]any{"x": map[string]any{"cents": json.Number("12345")}})
+	if err == nil || !strings.Contains(err.Error(), "at character 9: 12345 / 100 leaves a remainder, which would be cut off; a hundredth is percent(decimal(…), 1)") {
+		t.Errorf("got %v, %v", v, err)
+	}
+	if v, err = p.Eval(map[string]any{"x": map[string]any{"cents": json.Number("1200")}}); err != nil || v != int64(12) {
+		t.Errorf("got %v, %v", v, err)
+	}
+}
+
+// TestWhatDoesNotFitAFunctionIsTold: a vendor may give a number where a text was before.
+func TestWhatDoesNotFitAFunctionIsTold(t *testing.T) {
+	for src, want := range map[string]string{
+		`money(x.half, x.one)`: "money: the 2nd argument is to be a text, and this is 1",
+		`clip("abc", x.half)`:  "clip: the 2nd argument is to be a whole number, and this is 0.5",
+		`day(x.at, x.half)`:    "day: the 2nd argument is to be a text, and this is 0.5",
+		`domain(x.one)`:        "domain: the 1st argument is to be a text, and this is 1",
+	} {
+		p, err := env(t).Compile(src, expr.Dyn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := p.Eval(map[string]any{"x": map[string]any{"one": json.Number("1"), "half": json.Number("0.5"), "at": "2026-03-01T08:30:00Z"}})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "internal") {
+			t.Errorf("%s gives %v, %v; want %s", src, v, err, want)
+		}
 	}
 }
 

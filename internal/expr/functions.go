@@ -66,7 +66,8 @@ type function struct {
 	name  string
 	forms []form
 	call  func(args []any) (any, error)
-	nulls bool // takes null arguments itself, instead of answering null to them
+	nulls bool     // takes null arguments itself, instead of answering null to them
+	wants []string // see wanted
 }
 
 type form struct {
@@ -75,6 +76,7 @@ type form struct {
 }
 
 func (f function) option() cel.EnvOption {
+	f.wants = f.wanted()
 	opts := []cel.FunctionOpt{cel.SingletonFunctionBinding(f.invoke)}
 	for n, form := range f.forms {
 		var args []*cel.Type
@@ -96,6 +98,9 @@ func (f function) invoke(vals ...ref.Val) ref.Val {
 		if a == nil && !f.nulls {
 			return types.NullValue
 		}
+		if err := f.fits(i, a); err != nil {
+			return types.WrapErr(err)
+		}
 		args[i] = a
 	}
 	out, err := f.call(args)
@@ -103,6 +108,35 @@ func (f function) invoke(vals ...ref.Val) ref.Val {
 		return types.WrapErr(fmt.Errorf("%s: %w", f.name, err))
 	}
 	return adapter{}.NativeToValue(out)
+}
+
+// wanted says which arguments are to be texts or whole numbers in every form.
+func (f function) wanted() (list []string) {
+	for i := range f.forms[0].args { // the longest form
+		says := ""
+		for name, t := range map[string]*cel.Type{"text": Text.cel, "whole number": Int.cel} {
+			if slices.IndexFunc(f.forms, func(form form) bool { return i < len(form.args) && form.args[i].cel != t }) < 0 {
+				says = name
+			}
+		}
+		list = append(list, says)
+	}
+	return list
+}
+
+// fits refuses what is no text or no whole number where one is wanted: of JSON nobody knows beforehand.
+func (f function) fits(i int, a any) (err error) {
+	ok := true
+	switch f.wants[i] {
+	case "text":
+		_, ok = a.(string)
+	case "whole number":
+		_, ok = a.(int64)
+	}
+	if !ok {
+		err = fmt.Errorf("%s: the %s argument is to be a %s, and this is %v", f.name, [...]string{"1st", "2nd", "3rd"}[i], f.wants[i], a)
+	}
+	return err
 }
 
 func on(result Type, args ...Type) form { return form{args, result} }
@@ -116,6 +150,7 @@ var library = []function{
 	{name: "currency", forms: []form{on(Text, Money)}, call: func(a []any) (any, error) { return a[0].(exact.Money).Currency, nil }},
 	{name: "round", forms: []form{on(Decimal, Decimal, Int), on(Money, Money, Int), on(Money, Money)}, call: round},
 	{name: "percent", forms: []form{on(Money, Money, Dyn), on(Decimal, Decimal, Dyn)}, call: percent},
+	{name: "apportion", forms: []form{on(List(Dyn), Money, Dyn, Text)}, call: apportion},
 	{name: "date", forms: []form{on(Date, Dyn)}, call: toDate},
 	{name: "day", forms: []form{on(Date, Dyn, Text)}, call: toDate},
 	{name: "instant", forms: []form{on(Instant, Dyn)}, call: func(a []any) (any, error) { return orEmpty(a[0], toInstant) }},
@@ -200,6 +235,34 @@ func percent(a []any) (any, error) {
 }
 
 var hundredth = exact.MustDecimal("0.01")
+
+// apportion gives each of several items its share of an amount, in coins. The shares add up: each is what the items up to
+// it have, rounded, less what was given before.
+func apportion(a []any) (any, error) {
+	total, field := a[0].(exact.Money), a[2].(string)
+	items, ok := a[1].([]any)
+	if !ok {
+		return nil, fmt.Errorf("%v is no list", a[1])
+	}
+	places, out := exact.MinorUnits(total.Currency), make([]any, len(items))
+	var percents, given exact.Decimal
+	for i, v := range items {
+		item, ok := v.(map[string]any)
+		if !ok || item[field] == nil {
+			return nil, fmt.Errorf("item %d has no %s", i+1, field)
+		}
+		share, err := toDecimal(item[field])
+		if err != nil {
+			return nil, fmt.Errorf("item %d: %w", i+1, err)
+		}
+		percents = percents.Add(share.(exact.Decimal))
+		upTo := total.Amount.Mul(percents).Mul(hundredth).Round(places, exact.HalfEven)
+		item = maps.Clone(item)
+		item["amount"] = exact.Money{Amount: upTo.Sub(given), Currency: total.Currency}
+		out[i], given = item, upTo
+	}
+	return out, nil
+}
 
 // toDate reads a business date; from an instant only in a named zone.
 func toDate(a []any) (any, error) {
@@ -376,7 +439,6 @@ func withoutNulls(v any) any {
 	return v
 }
 
-// clip cuts a text to n characters (code points), never inside one.
 // remarks collects what stands under a key anywhere below v, each with its path: vendors that answer a
 // refused record with the record itself, annotated, tell so which fields they mean.
 func remarks(v any, key, path string, found []any) []any {
@@ -397,6 +459,7 @@ func remarks(v any, key, path string, found []any) []any {
 	return found
 }
 
+// clip cuts a text to n characters (code points), never inside one.
 func clip(a []any) (any, error) {
 	r := []rune(a[0].(string))
 	if n := int(a[1].(int64)); n >= 0 && len(r) > n {
@@ -411,12 +474,14 @@ func domain(s string) any {
 	if i := strings.Index(s, "://"); i >= 0 {
 		s = s[i+3:]
 	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i] // first: an @ behind it is a page's
+	}
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
 		s = s[i+1:]
 	}
-	if i := strings.IndexAny(s, "/?#:"); i >= 0 {
-		s = s[:i]
-	}
+	s, _, _ = strings.Cut(s, ":")
+	s = strings.TrimSuffix(s, ".")
 	s = strings.TrimPrefix(s, "www.")
 	if s == "" {
 		return nil

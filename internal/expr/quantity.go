@@ -71,16 +71,6 @@ func wholeNumber(d exact.Decimal) ref.Val {
 	return types.Int(n)
 }
 
-func asDecimal(v ref.Val) (exact.Decimal, bool) {
-	switch v := v.(type) {
-	case decimal:
-		return v.d, true
-	case types.Int:
-		return exact.NewDecimal(int64(v)), true
-	}
-	return exact.Decimal{}, false
-}
-
 type money struct{ m exact.Money }
 
 func (v money) Type() ref.Type { return Money.cel }

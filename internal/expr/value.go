@@ -67,7 +67,8 @@ func (adapter) NativeToValue(v any) ref.Val {
 	return types.NewErr("a value of Go type %T has no place in an expression", v)
 }
 
-// number keeps whole numbers whole and everything else exact; no digit passes through a float.
+// number keeps whole numbers whole, however they are written (1, 1.0, 1e0), and everything else exact; no digit passes
+// through a float.
 func number(n json.Number) ref.Val {
 	if i, err := n.Int64(); err == nil {
 		return types.Int(i)
@@ -75,6 +76,9 @@ func number(n json.Number) ref.Val {
 	d, err := exact.ParseDecimal(n.String())
 	if err != nil {
 		return types.WrapErr(err)
+	}
+	if i, err := d.Int64(); err == nil {
+		return types.Int(i)
 	}
 	return decimal{d}
 }
@@ -95,7 +99,11 @@ func native(v ref.Val) (any, error) {
 	case types.Duration:
 		return v.Duration, nil
 	case types.Double:
-		return exact.ParseDecimal(fmt.Sprint(float64(v)))
+		d, ok := asDecimal(v)
+		if !ok {
+			return nil, fmt.Errorf("%v is no number", v)
+		}
+		return d, nil
 	case object:
 		return map[string]any(v), nil
 	case decimal, money, date, seconds, reference:

@@ -39,6 +39,19 @@ func ParseRecordKey(s string) (RecordKey, bool) {
 	return RecordKey{ConnectionID(connection), kind, id}, ok && ok2 && id != ""
 }
 
+// IsName reports whether a connection, a flow or a vendor's kind of record may be called this: names stand in keys beside
+// each other, and in addresses.
+func IsName(s string) bool {
+	for i, c := range []byte(s) {
+		switch letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'; {
+		case letter, i > 0 && (c == '_' || c == '-' || c == '.'):
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 100
+}
+
 // RecordIDFor derives the canonical ID of a record from what it came from, the vendor's id last. The same
 // deal gives the same project in every run, so a second run finds what the first one made.
 //

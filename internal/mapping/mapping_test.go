@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -55,6 +56,7 @@ func TestABadMappingIsToldWithItsLine(t *testing.T) {
 		{"a field of another type", "record: project\nas: project@1\nread:\n  name: =x.name\n  account: =link(\"account\", x.client)\n  starts: =money(x.start, \"EUR\")\n", "acme/mapping/m.yaml:6:11: this is of type money, but date is wanted here"},
 		{"a reference to another record", "record: project\nas: project@1\nread:\n  name: =x.name\n  account: =link(\"project\", x.client)\n", "acme/mapping/m.yaml:5:12: "},
 		{"a list of codes that there is not", "record: client\nas: account@1\nread: {name: '=value(\"stage\", x.name)'}\n", "acme/mapping/m.yaml:3:14: "},
+		{"a code that stands for two of ours", "record: client\nas: account@1\nread: {name: =x.name}\nvalues:\n  kind:\n    a: [x, y]\n    b: y\n", `acme/mapping/m.yaml:7:5: values.kind: "y" stands for a already`},
 		{"money that is the same on both sides", "record: project\nas: project@1\nsame: {name: name, budget: budget}\n", "only text and bool are the same on both sides"},
 		{"a write of a field that there is not", "record: client\nas: account@1\nwrite: {title: =record.nmae}\n", "undefined field 'nmae'"},
 	} {
@@ -225,6 +227,23 @@ func TestTwoOfOursForOneOfTheirs(t *testing.T) {
 		}
 		if got, err := read("live", map[string]string{"active": "live", "planned": "live"}); hub.AsError(err) == nil || hub.AsError(err).Code != "mapping.value_ambiguous" {
 			t.Fatalf("read as %v, %v; want a person to say which", got, err)
+		}
+	}
+}
+
+// TestCodesOfEveryKind: a code may be a text, a number however it is written, or yes and no; several at once are none.
+func TestCodesOfEveryKind(t *testing.T) {
+	m, c, err := load(t, strings.Replace(project, "values: {status: {active: [running, open], closed: done}}", "values: {status: {active: [1, true], closed: [2, false], otherwise: planned}}", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		state any
+		want  any
+	}{{json.Number("1"), "active"}, {json.Number("2.0"), "closed"}, {"1", "active"}, {true, "active"}, {false, "closed"}, {"3", "planned"}, {[]any{"1"}, "no single value"}} {
+		r, err := m.Read(context(c), map[string]any{"title": "A", "client": "c1", "state": tt.state})
+		if got := r.Fields["status"]; got != tt.want && (err == nil || !strings.Contains(err.Error(), tt.want.(string))) {
+			t.Errorf("%T %v is read as %v, %v; want %v", tt.state, tt.state, got, err, tt.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"strings"
 
 	"throughline/internal/canonical"
 	"throughline/internal/connector"
@@ -71,6 +72,9 @@ func (m *Mapping) Write(c Context, record canonical.Record, fresh bool) (map[str
 	}
 	return out, nil
 }
+
+// CreatesMore reports whether there are fields that are sent only when the record is made.
+func (m *Mapping) CreatesMore() bool { return len(m.create) > 0 }
 
 // held refuses a record that the vendor's cannot hold.
 func held(that *expr.Program, b *Bound, at *place, vars map[string]any) error {
@@ -151,6 +155,9 @@ func callLink(at any, args []any) (any, error) {
 	id := idText(args[1])
 	if id == "" {
 		return nil, nil
+	}
+	if strings.ContainsRune(id, 0) {
+		return nil, fmt.Errorf("the id %q holds a NUL character", id)
 	}
 	kind := p.kinds(recordType)
 	if kind == nil {

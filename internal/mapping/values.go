@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"throughline/internal/hub"
@@ -35,6 +36,9 @@ func newValueMap(name string, lines specfile.Map[specfile.Value], problems *spec
 		}
 		m.to[l.Key] = list
 		for _, v := range list {
+			if other, taken := m.from[v]; taken {
+				problems.Add(l.Pos, "values."+name, fmt.Sprintf("%q stands for %s already", v, other), "A value of the vendor is read as one of ours: leave it to one line.")
+			}
 			m.from[v] = l.Key
 		}
 	}
@@ -67,7 +71,11 @@ func callValue(at any, args []any) (any, error) {
 	if args[1] == nil {
 		return nil, nil
 	}
-	m, v := p.m.values[name], idText(args[1])
+	m := p.m.values[name]
+	v, err := m.code(args[1])
+	if err != nil {
+		return nil, err
+	}
 	if p.reading {
 		own := meant(p.override[name], v)
 		ours, ok := m.from[v]
@@ -94,6 +102,18 @@ func callValue(at any, args []any) (any, error) {
 		return nil, m.unsaid(v)
 	}
 	return nil, m.unmapped(v)
+}
+
+// code is a value as the lines write it: a text, a number, true or false.
+func (m valueMap) code(v any) (string, error) {
+	switch v := v.(type) {
+	case bool:
+		return strconv.FormatBool(v), nil
+	case map[string]any, []any:
+		return "", &hub.Error{Kind: hub.Invalid, Code: "mapping.value_unmapped", Field: m.name, Message: fmt.Sprintf("This is no single value, as those of the value map %s are.", m.name),
+			Hint: "Correct the mapping: it is to hand on one of them."}
+	}
+	return idText(v), nil
 }
 
 func (m valueMap) unmapped(v string) error {

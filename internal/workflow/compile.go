@@ -54,16 +54,16 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 			c.objects[name] = fields
 		}
 	}
-	for _, p := range f.Parameters {
-		c.vars[p.Key] = parameterType(p.Value.Type)
-	}
+	c.parameters()
 	t := &Template{File: f, Rules: map[string][]CompiledRule{}}
 	if set.Schema(f.Trigger.Record) == nil {
 		problems.Add(f.Pos, "trigger.record", fmt.Sprintf("there is no canonical record %q", f.Trigger.Record), "Known are "+strings.Join(set.Names(), ", ")+".")
 		return t
 	}
+	c.role(f.Pos, "trigger.from", f.Trigger.From)
 	c.declare("record", f.Trigger.Record)
 	t.When, t.Open = c.expr(f.Trigger.When, expr.Bool), c.expr(f.Trigger.Open, expr.Date)
+	c.extensions(extend)
 	for i, s := range f.Steps {
 		if written := s.Write + s.Post; written != "" {
 			for point, step := range maps.Collect(points(f)) {
@@ -81,7 +81,50 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 		t.Post = &t.Steps[last]
 	}
 	t.Worth = c.expr(f.Worth, expr.Money)
+	c.unused(t)
 	return t
+}
+
+// parameters declares what a flow answers. A default has the form of an answer, and a name is that of nothing else.
+func (c *compiler) parameters() {
+	taken := []string{"record", "item", "today", c.file.Trigger.Record}
+	for _, s := range c.file.Steps {
+		taken = append(taken, s.Read, s.Find, s.Decide, s.Write)
+	}
+	for _, p := range c.file.Parameters {
+		if _, err := p.Value.Answer(nil); err != nil && p.Value.Default != "" {
+			c.problems.Add(p.Pos, "parameters."+p.Key+".default", err.Error(), "")
+		}
+		if slices.Contains(taken, p.Key) {
+			c.problems.Add(p.Pos, "parameters."+p.Key, "a record or a step is called that already", "Expressions read both by name: give it another one.")
+		}
+		c.vars[p.Key] = parameterType(p.Value.Type)
+	}
+}
+
+// unused finds rules that no step checks, and extension points that no step has.
+func (c *compiler) unused(t *Template) {
+	for _, pack := range c.file.Rules {
+		if len(pack.Value) > 0 && len(t.Rules[pack.Key]) == 0 {
+			c.problems.Add(pack.Pos, "rules."+pack.Key, "no step checks these rules", "Add - check: "+pack.Key+", or take them out.")
+		}
+	}
+	for _, e := range c.file.Extend {
+		if !slices.ContainsFunc(c.file.Steps, func(s Step) bool { return s.Write+s.Post == e.Value }) {
+			c.problems.Add(e.Pos, "extension_points."+e.Key, fmt.Sprintf("no step writes a %q", e.Value), "An extension point names a write or post step.")
+		}
+	}
+}
+
+// extensions refuses fields at a point that there is not: nobody would ever set them.
+func (c *compiler) extensions(extend map[string]specfile.Map[specfile.Value]) {
+	for _, point := range slices.Sorted(maps.Keys(extend)) {
+		if _, there := c.file.Extend.Get(point); there || len(extend[point]) == 0 {
+			continue
+		}
+		c.problems.Add(extend[point][0].Pos, "extend."+point, fmt.Sprintf("the template %s@%d has no extension point %q", c.file.Template, c.file.Version, point),
+			"It has "+strings.Join(c.file.Extend.Keys(), ", ")+".")
+	}
 }
 
 func points(f *File) func(func(string, string) bool) {
@@ -141,10 +184,14 @@ func (c *compiler) compile(pos specfile.Pos, at, source string, want expr.Type) 
 
 func (c *compiler) step(s Step, t *Template) Plan {
 	p := Plan{Step: s, When: c.expr(s.When, expr.Bool), Uses: uses(s)}
+	c.words(s)
 	c.roles(s)
 	switch s.Kind() {
 	case "check":
 		p.Name = s.Check
+		if len(t.Rules[s.Check]) > 0 {
+			break // checked before
+		}
 		for _, pack := range c.file.Rules {
 			if pack.Key != s.Check {
 				continue
@@ -174,8 +221,9 @@ func (c *compiler) step(s Step, t *Template) Plan {
 		c.write(s, &p)
 	case "post":
 		c.post(s, &p)
-	default:
-		c.problems.Add(s.Pos, "steps", "this step does nothing", "A step is one of check, read, find, match, decide, approve, write and post.")
+	}
+	for _, r := range rolesIn(t.sources(&p)) {
+		c.role(s.Pos, "at", r)
 	}
 	return p
 }
@@ -187,8 +235,8 @@ func (c *compiler) find(s Step, p *Plan) {
 		c.problems.Add(s.Pos, "find", fmt.Sprintf("there is no canonical record %q", s.Find), "Known are "+strings.Join(c.set.Names(), ", ")+".")
 		return
 	}
-	if len(s.By) != 1 || s.In == "" {
-		c.problems.Add(s.Pos, "find", "a search wants in: and one field in by:", "Write it like in: erp, by: {code: =record.code}.")
+	if len(s.By) != 1 {
+		c.problems.Add(s.Pos, "find", "a search wants one field in by:", "Write it like in: erp, by: {code: =record.code}.")
 		return
 	}
 	by := s.By[0]
@@ -205,8 +253,7 @@ func (c *compiler) find(s Step, p *Plan) {
 func (c *compiler) decide(s Step, p *Plan) {
 	p.Name, p.From = s.Decide, c.expr(s.From, expr.Dyn)
 	if p.From == nil {
-		c.problems.Add(s.Pos, "from", "nothing says what is decided", "Add from: with an expression.")
-		return
+		return // a problem already
 	}
 	p.Record = p.From.Result().String()
 	if c.objects[p.Record] == nil {
@@ -254,11 +301,15 @@ var atRole = regexp.MustCompile(`\.at\.([a-z][a-z0-9_]*)`)
 
 // uses finds the roles whose answers a step's expressions read.
 func uses(s Step) []string {
-	var out []string
 	sources := []string{s.When.Source, s.Each.Source, s.Key.Source, s.From.Source, s.Approve.Source}
 	for _, f := range s.Set {
 		sources = append(sources, f.Value.Source)
 	}
+	return rolesIn(sources)
+}
+
+// rolesIn are the roles whose answers expressions read: project.at.erp.number.
+func rolesIn(sources []string) (out []string) {
 	for _, source := range sources {
 		for _, hit := range atRole.FindAllStringSubmatch(source, -1) {
 			if !slices.Contains(out, hit[1]) {
@@ -270,10 +321,20 @@ func uses(s Step) []string {
 }
 
 func (c *compiler) roles(s Step) {
-	for _, r := range append(slices.Clone(s.To), s.In) {
-		if _, ok := c.file.Roles[r]; r != "" && r != InLedger && !ok {
-			c.problems.Add(s.Pos, "to", fmt.Sprintf("there is no role %q", r), "Known are "+strings.Join(slices.Sorted(maps.Keys(c.file.Roles)), ", ")+".")
+	for i, r := range s.To {
+		c.role(s.Pos, "to", r)
+		if slices.Contains(s.To[:i], r) {
+			c.problems.Add(s.Pos, "to", fmt.Sprintf("%s stands there twice", r), "Name each role once.")
 		}
+	}
+	if s.In != "" && (s.In != InLedger || s.Kind() != "read") {
+		c.role(s.Pos, "in", s.In)
+	}
+}
+
+func (c *compiler) role(pos specfile.Pos, at, name string) {
+	if _, ok := c.file.Roles[name]; !ok {
+		c.problems.Add(pos, at, fmt.Sprintf("there is no role %q", name), "Known are "+strings.Join(slices.Sorted(maps.Keys(c.file.Roles)), ", ")+".")
 	}
 }
 
@@ -318,7 +379,10 @@ func (c *compiler) field(record string, f specfile.Entry[specfile.Value]) Field 
 		}
 	}
 	if f.Value.Kind != specfile.KindExpr {
-		out.Literal = c.literal(f)
+		var err error
+		if out.Literal, err = c.set.Schema(record).Field(f.Key, c.literal(f)); err != nil {
+			c.problems.Add(f.Pos, f.Key, err.Error(), "")
+		}
 		return out
 	}
 	if out.RefTo != "" && c.records[f.Value.Source] == out.RefTo {

@@ -2,8 +2,10 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"throughline/internal/canonical"
 	"throughline/internal/exact"
 )
 
@@ -17,7 +19,7 @@ type Rates struct {
 // RateCard is a list of prices, for everybody or for one account or project.
 type RateCard struct {
 	Code    string       `spec:"code,required" json:"code"`
-	Account string       `spec:"account" json:"account,omitempty" doc:"only for this one"`
+	Account string       `spec:"account" json:"account,omitempty" doc:"only for this one: its number in the ERP, or its name"`
 	Project string       `spec:"project" json:"project,omitempty" doc:"only for this one"`
 	From    string       `spec:"from" json:"from,omitempty" doc:"the first day on which it holds" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
 	To      string       `spec:"to" json:"to,omitempty" doc:"the last day" pattern:"^\\d{4}-\\d{2}-\\d{2}$"`
@@ -37,9 +39,10 @@ type AgreedRate struct {
 
 // Question is the work that a rate is looked for. Rates that stand on records are given along.
 type Question struct {
-	Employee, Project, Account, Task, LabourCategory string
-	Date                                             exact.Date
-	OfProject, OfEmployee, Default                   *exact.Money
+	Employee, Project, Task, LabourCategory string
+	Account                                 []string // all that it is called: by number, by name
+	Date                                    exact.Date
+	OfProject, OfEmployee, Default          *exact.Money
 }
 
 // Found is a rate and where it was found.
@@ -83,7 +86,8 @@ func (r *Rates) Find(q Question) (f Found, ok bool, err error) {
 }
 
 func (c RateCard) holds(q Question) bool {
-	return fits(c.Account, q.Account) && fits(c.Project, q.Project) && within(q.Date, c.From, c.To)
+	called := slices.ContainsFunc(q.Account, func(name string) bool { return fits(c.Account, name) })
+	return (c.Account == "" || called) && fits(c.Project, q.Project) && within(q.Date, c.From, c.To)
 }
 
 // best is the agreement that names most of what was asked.
@@ -139,28 +143,56 @@ func within(d exact.Date, from, to string) bool {
 	return (from == "" || day >= from) && (to == "" || day <= to)
 }
 
-// Check finds rates that are no amounts of money.
+// Check finds rates that are no amounts of money, and those that hold on no day: another price would be billed.
 func (r *Rates) Check() error {
 	if r == nil {
 		return nil
 	}
-	list := r.Assignments
 	for _, c := range r.Cards {
-		list = append(list[:len(list):len(list)], c.Rates...)
-	}
-	for _, a := range list {
-		m, err := exact.ParseMoney(a.Rate)
-		if err != nil {
-			return fmt.Errorf("rate of %s: %w", a, err)
+		if err := span("card "+c.Code, c.From, c.To); err != nil {
+			return err
 		}
-		if m.Amount.Sign() < 0 {
-			return fmt.Errorf("rate of %s: %s is below nought", a, m)
+		if len(c.Rates) == 0 {
+			return fmt.Errorf("card %s has no rates", c.Code)
+		}
+		for _, a := range c.Rates {
+			if err := a.check(); err != nil {
+				return err
+			}
 		}
 	}
 	for i, a := range r.Assignments {
+		if err := a.check(); err != nil {
+			return err
+		}
 		if a.Employee == "" {
 			return fmt.Errorf("assignment %d names no employee", i+1)
 		}
+	}
+	return nil
+}
+
+func (a AgreedRate) check() error {
+	what := strings.TrimSpace("rate of " + a.String())
+	m, err := exact.ParseMoney(a.Rate)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if m.Amount.Sign() < 0 {
+		return fmt.Errorf("%s: %s is below nought", what, m)
+	}
+	return span(what, a.From, a.To)
+}
+
+// span finds days that there are not, and an end before the beginning.
+func span(what, from, to string) error {
+	for _, day := range []string{from, to} {
+		if _, err := exact.ParseDate(day); day != "" && err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	if to != "" && to < from {
+		return fmt.Errorf("%s: it ends on %s, before it begins on %s", what, to, from)
 	}
 	return nil
 }
@@ -175,7 +207,7 @@ func callRate(at any, args []any) (any, error) {
 		}
 		return nil
 	}
-	q := Question{Employee: text("employee"), Project: text("project"), Account: text("account"), Task: text("task"), LabourCategory: text("labour_category"),
+	q := Question{Employee: text("employee"), Project: text("project"), Account: called(given["account"]), Task: text("task"), LabourCategory: text("labour_category"),
 		OfProject: money("project_rate"), OfEmployee: money("employee_rate"), Default: money("default_rate")}
 	q.Date, _ = given["date"].(exact.Date)
 	f, ok, err := at.(*Place).Rates.Find(q)
@@ -183,4 +215,19 @@ func callRate(at any, args []any) (any, error) {
 		return nil, err
 	}
 	return map[string]any{"rate": f.Rate, "source": f.Source, "from": f.From}, nil
+}
+
+// called are the names of a record: texts, and of a reference the id that it has where it was seen.
+func called(v any) (names []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case canonical.Ref:
+		return []string{v.Key.ID}
+	case []any:
+		for _, e := range v {
+			names = append(names, called(e)...)
+		}
+	}
+	return names
 }

@@ -105,25 +105,54 @@ func (s Scope) Asks(p *Plan) (bool, error) {
 	return v == true, err
 }
 
-// Each does something for each item of a write step, under the key by which the item is known.
+// Each does something for each item of a write step, under the key by which the item is known. Nothing is done of any
+// where two have the same key, which would make one record of them, or one has none.
 func (s Scope) Each(p *Plan, do func(key string) error) error {
 	v, err := p.Each.EvalAt(s.Place, s.Vars)
 	if err != nil {
 		return err
 	}
-	items, _ := v.([]any)
+	items, ok := v.([]any)
+	if !ok && v != nil {
+		return &hub.Error{Kind: hub.Invalid, Code: "items.none", Field: "each", Message: p.Each.Source() + " is no list.", Hint: "Correct the template: each: wants the items."}
+	}
 	defer delete(s.Vars, "item")
-	for _, item := range items {
+	keys, err := s.keys(p, items)
+	if err != nil {
+		return err
+	}
+	for i, item := range items {
 		s.Vars["item"] = item
-		key, err := p.Key.EvalAt(s.Place, s.Vars)
-		if err != nil {
-			return err
-		}
-		if err := do(fmt.Sprint(key)); err != nil {
+		if err := do(keys[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keys are what the items are known by.
+func (s Scope) keys(p *Plan, items []any) ([]string, error) {
+	keys, at := make([]string, len(items)), make(map[string]int, len(items))
+	for i, item := range items {
+		s.Vars["item"] = item
+		v, err := p.Key.EvalAt(s.Place, s.Vars)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil || v == "" {
+			return nil, unkeyed(fmt.Sprintf("Item %d of %s has no key.", i+1, plainly(p.Record)))
+		}
+		keys[i] = fmt.Sprint(v)
+		if twin, taken := at[keys[i]]; taken {
+			return nil, unkeyed(fmt.Sprintf("Items %d and %d of %s have the same key %q.", twin, i+1, plainly(p.Record), keys[i]))
+		}
+		at[keys[i]] = i + 1
+	}
+	return keys, nil
+}
+
+func unkeyed(message string) error {
+	return &hub.Error{Kind: hub.Invalid, Code: "items.key", Field: "key", Message: message, Hint: "Give each a key of its own where they come from, then retry."}
 }
 
 // Fill sets the fields that a step says.

@@ -1,6 +1,11 @@
 package workflow
 
-import "throughline/internal/specfile"
+import (
+	"bytes"
+	"encoding/json"
+
+	"throughline/internal/specfile"
+)
 
 // Spec is what a deployment is made of besides its template: which connections play the roles, the
 // answers to the parameters, the tenant's value maps, packages and extensions. It is stored as JSON,
@@ -19,4 +24,11 @@ type Spec struct {
 	Poll       string                                  `json:"poll,omitempty"`    // when it looks for changes; "" = by webhook only
 	Sweep      string                                  `json:"sweep,omitempty"`   // when it looks for what is gone
 	Zone       string                                  `json:"zone,omitempty"`    // of the customer's business dates and schedules
+}
+
+// ReadSpec reads a spec as it is kept, numbers as they were written: a float would make "1e+06" of a task's code 1000000.
+func ReadSpec(kept string) (*Spec, error) {
+	spec, d := &Spec{}, json.NewDecoder(bytes.NewReader([]byte(kept)))
+	d.UseNumber()
+	return spec, d.Decode(spec)
 }

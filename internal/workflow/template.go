@@ -7,6 +7,7 @@
 package workflow
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,8 +75,7 @@ type Limit struct {
 	Field   string        `spec:"field"`
 }
 
-// Step is one step; the first of check, read, find, match, decide, approve, write and post that is set is
-// its kind.
+// Step is one step; that of check, read, find, match, decide, approve, write and post which is set is its kind.
 type Step struct {
 	Pos     specfile.Pos
 	Check   string                       `spec:"check" doc:"the pack of rules that must hold"`
@@ -128,57 +128,85 @@ func (s Step) Kind() string {
 	return ""
 }
 
-// Answer turns a deployment's answer to a parameter into a value, or its default.
+// Answer turns a deployment's answer to a parameter into a value, or its default. What is written in another form
+// than the parameter's is an error: an amount without a currency would otherwise be no amount, and a "yes" a no.
 func (p Parameter) Answer(given any) (any, error) {
 	if given == nil {
 		given = p.Default
 	}
-	s, text := given.(string)
 	switch p.Type {
-	case "money":
-		if s == "" || s == "none" {
-			return nil, nil
-		}
-		return exact.ParseMoney(s)
-	case "date":
-		if s == "" || s == "none" {
-			return nil, nil
-		}
-		return exact.ParseDate(s)
-	case "bool":
-		if b, ok := given.(bool); ok {
-			return b, nil
-		}
-		return s == "true", nil
 	case "list":
-		if !text {
+		return texts(given)
+	case "bool":
+		if given == true || given == false {
 			return given, nil
 		}
-		var list []any
+	case "int":
+		if n, ok := given.(fmt.Stringer); ok { // a number in a file
+			given = n.String()
+		}
+	}
+	s, ok := given.(string)
+	if !ok {
+		return nil, fmt.Errorf("%v is no answer: %s", given, forms[p.Type])
+	}
+	return p.read(s)
+}
+
+// forms say how an answer is written.
+var forms = map[string]string{
+	"text": "text is wanted, in quotes where it looks like a number", "bool": "true or false is wanted", "int": "a whole number is wanted", "list": "a list of texts is wanted",
+	"money": "an amount and its currency are wanted, such as 5000 EUR, or none", "date": "a day is wanted, such as 2026-10-31, or none",
+}
+
+// read is the value of an answer that is written as text.
+func (p Parameter) read(s string) (any, error) {
+	unset := s == "" || s == "none"
+	switch {
+	case unset && (p.Type == "money" || p.Type == "date"):
+		return nil, nil
+	case p.Type == "money":
+		return exact.ParseMoney(s)
+	case p.Type == "date":
+		return exact.ParseDate(s)
+	case p.Type == "bool":
+		if s != "true" && s != "false" && s != "" {
+			return nil, fmt.Errorf("%q is no answer: %s", s, forms[p.Type])
+		}
+		return s == "true", nil
+	case p.Type == "int":
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no whole number", s)
+		}
+		return n, nil
+	case len(p.Values) > 0 && !slices.Contains(p.Values, s):
+		return nil, fmt.Errorf("%q is none of %s", s, strings.Join(p.Values, ", "))
+	}
+	return s, nil
+}
+
+// texts are those of a list, or of a line with commas or blanks between them.
+func texts(given any) (any, error) {
+	if s, ok := given.(string); ok {
+		list := []any{}
 		for _, e := range strings.Fields(strings.ReplaceAll(s, ",", " ")) {
 			list = append(list, e)
 		}
 		return list, nil
-	case "int":
-		switch n := given.(type) {
-		case int64:
-			return n, nil
-		case float64: // as a kept flow is read
-			s = strconv.FormatFloat(n, 'f', -1, 64)
-		case fmt.Stringer: // a number in a file
-			s = n.String()
+	}
+	list, ok := given.([]any)
+	if !ok {
+		return nil, fmt.Errorf("%v is no answer: %s", given, forms["list"])
+	}
+	out := make([]any, len(list))
+	for i, e := range list {
+		if n, ok := e.(json.Number); ok {
+			e = n.String() // 100 stands for the word "100", as records have it
 		}
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%v is no whole number", given)
+		if out[i], ok = e.(string); !ok {
+			return nil, fmt.Errorf("%v is no answer: %s", e, forms["list"])
 		}
-		return n, nil
 	}
-	if !text {
-		return nil, fmt.Errorf("text is wanted")
-	}
-	if len(p.Values) > 0 && !slices.Contains(p.Values, s) {
-		return nil, fmt.Errorf("%q is none of %s", s, strings.Join(p.Values, ", "))
-	}
-	return s, nil
+	return out, nil
 }
