@@ -82,11 +82,9 @@ func (w *write) searchFirst() {
 	case w.intent.Class == hub.ClassX && (w.link != nil || w.m.Kind.Find["marker"] == nil):
 		w.err = r.askPerson(w.op.Name)
 	case w.link == nil && w.m.Kind.Find["marker"] != nil:
-		if shown := r.e.Standing().LostUntil.Add(w.op.Write.Lag.D); r.e.Now().Before(shown) {
-			w.err = &pause{until: shown, reason: "Waits until the far side's search would show what was sent before the ledger was held."}
-			return
+		if w.err = r.shown(w.op); w.err == nil {
+			w.found, w.err = w.find()
 		}
-		w.found, w.err = w.find()
 	}
 }
 
