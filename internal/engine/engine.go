@@ -227,7 +227,8 @@ func (e *Engine) alone(ctx context.Context) ([]store.Claim, error) {
 	return list, nil
 }
 
-// Join takes a lease and takes over the work of dead nodes.
+// Join takes a lease and takes over the work of dead nodes. Under a lease whose ledger it could not look at it does
+// nothing: joining may have held it.
 func (e *Engine) Join(ctx context.Context) error {
 	if err := e.sync(ctx); err != nil {
 		return err
@@ -237,6 +238,9 @@ func (e *Engine) Join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
+	if err := e.look(ctx); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	e.epoch, e.expires = epoch, before.Add(e.Lease)
 	e.mu.Unlock()
@@ -244,7 +248,7 @@ func (e *Engine) Join(ctx context.Context) error {
 	if err == nil && n > 0 {
 		e.Log.Info("took over work", "rows", n)
 	}
-	return errors.Join(err, e.look(ctx))
+	return err
 }
 
 func (e *Engine) sync(ctx context.Context) error {
