@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 
@@ -179,7 +180,37 @@ func (d *sqliteDB) snapshot(ctx context.Context, f func(tx) error) (err error) {
 }
 
 func (d *sqliteDB) fill(ctx context.Context, f func(filler) error) error {
-	return d.change(ctx, func(tx) error { return f(d.writer) })
+	return d.change(ctx, func(tx) error { return f(sqliteFiller{d.writer, d}) })
+}
+
+// sqliteFiller is the writer: who has begun to write keeps out all others anyway.
+type sqliteFiller struct {
+	*conn
+	db *sqliteDB
+}
+
+func (sqliteFiller) seize(context.Context, []table) error { return nil }
+
+// copyAside copies the file as it stood before the change, which a reader still sees.
+func (f sqliteFiller) copyAside(ctx context.Context, _ []table, stamp string) (to string, err error) {
+	c, err := f.db.connect()
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	to = f.db.path + before + stamp
+	if _, err := c.exec(ctx, `VACUUM INTO ?`, to); err != nil {
+		return "", err
+	}
+	return to, syncFile(to)
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (c *conn) fill(ctx context.Context, t table, next func() ([]any, error)) error {
