@@ -16,7 +16,9 @@ func TestTamperedAuditIsFound(t *testing.T) {
 		"a block is put between": {`INSERT INTO audit SELECT tenant, 5, entries, prev, hash FROM audit WHERE seq = 2`},
 		"two blocks change places": {`UPDATE audit SET seq = 9 WHERE seq = 1`, `UPDATE audit SET seq = 1 WHERE seq = 2`,
 			`UPDATE audit SET seq = 2 WHERE seq = 9`},
-		"the tail is cut off": {`DELETE FROM audit WHERE seq = 4`},
+		"the tail is cut off":         {`DELETE FROM audit WHERE seq = 4`},
+		"the tail goes with the head": {`DELETE FROM audit WHERE seq = 4`, `DELETE FROM audit_head`},
+		"all blocks are deleted":      {`DELETE FROM audit`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
