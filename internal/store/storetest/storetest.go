@@ -66,6 +66,7 @@ func Run(t *testing.T, open Opener) {
 		"a refused write belongs to who takes it up":                   takenUp,
 		"a write that its flow has left is taken over, once":           leftWrite,
 		"a write whose flow waits for a person is taken over":          leftByParked,
+		"a write whose flow is paused is taken over":                   leftByPaused,
 		"who waits until a time goes on at whichever is first":         untilATime,
 		"a newer form that another flow has written stays":             newerStays,
 		"a record that is known is not created again":                  knownNotCreated,
