@@ -140,8 +140,10 @@ func (s *Store) refill(ctx context.Context, t filler, b *backupReader) error {
 	if err := s.rows(ctx, t, b); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `UPDATE node SET lease_until = 0`); err != nil {
-		return err
+	for _, q := range []string{`DELETE FROM node`, `UPDATE work SET state = 'ready', epoch = 0 WHERE state = 'running'`} {
+		if _, err := t.exec(ctx, q); err != nil {
+			return err
+		}
 	}
 	l, err := self(ctx, t, "")
 	if err != nil {
