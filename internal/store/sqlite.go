@@ -29,13 +29,13 @@ type sqliteDB struct {
 }
 
 // openSQLite opens a file.
-func openSQLite(ctx context.Context, path string, synced bool) (database, error) {
+func openSQLite(ctx context.Context, path string, synced bool, ready readying) (database, error) {
 	// Of its own accord SQLite syncs only what a checkpoint moves (NORMAL): the log is synced by disk.
 	synchronous := "synchronous=NORMAL"
 	if !synced {
 		synchronous = "synchronous=OFF"
 	}
-	if err := migrateSQLite(ctx, path); err != nil {
+	if err := readySQLite(ctx, path, ready); err != nil {
 		return nil, err
 	}
 	d := &sqliteDB{path: path, pragmas: []string{"journal_mode=WAL", "temp_store=MEMORY", "cache_size=-16000", "wal_autocheckpoint=8000", synchronous},
@@ -49,13 +49,13 @@ func openSQLite(ctx context.Context, path string, synced bool) (database, error)
 	return d, nil
 }
 
-func migrateSQLite(ctx context.Context, path string) (err error) {
+func readySQLite(ctx context.Context, path string, ready readying) (err error) {
 	files, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	return migrate(ctx, files, goose.DialectSQLite3)
+	return ready(ctx, files, goose.DialectSQLite3)
 }
 
 func (d *sqliteDB) open(ctx context.Context, synced bool) (err error) {
