@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"throughline/internal/hub"
@@ -75,5 +77,53 @@ func TestABookThatIsRestored(t *testing.T) {
 				t.Errorf("the day's tally is %d s, what stands is %d s", day.Seconds, sum)
 			}
 		})
+	}
+}
+
+// TestABookThatIsRestoredAtEveryPoint takes the backup at each durable point of an entry's way into the books and out
+// again; what comes afterwards is lost. In the end the books say what the entry does, once.
+func TestABookThatIsRestoredAtEveryPoint(t *testing.T) {
+	for _, state := range []string{"completed", "posted"} {
+		for n := 1; n <= 9; n++ {
+			for _, now := range []string{"5400 approved", "3600 approved", "7200 approved", "5400 open"} {
+				t.Run(fmt.Sprintf("%s, commit %d, now %s", state, n, now), func(t *testing.T) {
+					h := newBooks(t)
+					var taken []byte
+					h.commit = func(i int, when string) bool {
+						if i == n && when == "before" {
+							taken = h.backup()
+						}
+						return false
+					}
+					h.log("e1 u1 p1 2026-03-02 3600 approved")
+					h.drain()
+					for _, l := range h.books.lines {
+						l.State = state
+					}
+					h.log("e1 u1 p1 2026-03-02 5400 approved")
+					h.drain()
+					if taken == nil {
+						taken = h.backup()
+					}
+					h.restore(taken)
+					h.log("e1 u1 p1 2026-03-02 " + now)
+					h.drain()
+					want := 0
+					if f := strings.Fields(now); f[1] == "approved" {
+						want, _ = strconv.Atoi(f[0])
+					}
+					sum := 0
+					for _, list := range []map[string]*line{h.books.lines, h.books.reversals} {
+						for _, l := range list {
+							sum += l.Seconds
+						}
+					}
+					day := h.tally("day", string(hub.RecordIDFor("t1", "time", "user", "u1"))+"2026-03-02")
+					if open := h.exceptions(); sum != want || day.Seconds != int64(want) || len(open) > 0 {
+						t.Errorf("there stand %d s, the day's tally is %d s, want %d; %q, exceptions %+v", sum, day.Seconds, want, h.books.standing(), open)
+					}
+				})
+			}
+		}
 	}
 }

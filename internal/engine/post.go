@@ -76,6 +76,9 @@ func (r *run) reconsider(p *workflow.Plan) error {
 		return err
 	}
 	b := &r.books
+	if err := r.overtaken(p); err != nil {
+		return err
+	}
 	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "" || l.Connection != r.flow.Roles[p.To[0]].Conn.ID) {
 		return r.settleLine(l)
 	}

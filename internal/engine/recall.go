@@ -62,6 +62,33 @@ func (r *run) recall(p *workflow.Plan) error {
 	}
 }
 
+// overtaken ends a write whose line the lost time has made and taken back: it is not there, and a later one is.
+func (r *run) overtaken(p *workflow.Plan) error {
+	end, l := r.flow.Roles[p.To[0]], r.books.sending
+	m := end.Mappings[p.Record]
+	if l == nil || !r.lost(l.Updated) || l.Reverses != "" || l.Connection != end.Conn.ID || m == nil || m.Kind.Create == nil || m.Kind.Find["marker"] == nil {
+		return nil
+	}
+	if err := r.shown(m.Kind.Create); err != nil {
+		return err
+	}
+	x, err := r.writeOf(end, l.Type, l.Record).find()
+	if err != nil || x != nil {
+		return err
+	}
+	later, err := r.traced(end, p.Record)
+	if err != nil || later == nil {
+		return err
+	}
+	open, err := r.tenant.OpenWrite(r.ctx, l.Record, end.Conn.ID)
+	if err != nil || open == nil {
+		return err
+	}
+	open.Posting = l
+	r.pending.Close = append(r.pending.Close, r.outcome(*open, "refused", "it was made, and taken back, before the ledger was held", store.Link{}))
+	return &pause{until: r.e.Now(), reason: "An earlier write of this record was settled first."}
+}
+
 // shown waits until a search shows what was sent before the ledger was held.
 func (r *run) shown(create *connector.Op) error {
 	if at := r.e.Standing().LostUntil.Add(create.Write.Lag.D); r.e.Now().Before(at) {
