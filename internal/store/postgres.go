@@ -373,7 +373,15 @@ func (t *pgTx) copyIn(ctx context.Context, to table, next func() ([]any, error))
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	_, err := t.c.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(next))
+	_, err := t.c.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(func() ([]any, error) {
+		row, err := next()
+		for i := range row {
+			if s, is := row[i].(string); is {
+				row[i] = text(s) // SQLite holds any
+			}
+		}
+		return row, err
+	}))
 	return err
 }
 
