@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"throughline/internal/canonical"
@@ -275,7 +276,7 @@ func equalFacts(a, b any) bool {
 		b, is := b.(exact.Money)
 		return is && a.Currency == b.Currency && a.Amount.Cmp(b.Amount) == 0
 	}
-	return a == b
+	return reflect.DeepEqual(a, b)
 }
 
 // kept says what becomes of a line of the lost time where its record does not get as far as being posted: who waits
