@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -45,5 +46,31 @@ func TestTamperedAuditIsFound(t *testing.T) {
 				t.Errorf("%d entries, and nothing was noticed", n)
 			}
 		})
+	}
+}
+
+// TestNoTableIsForgotten: a backup holds every table that there is.
+func TestNoTableIsForgotten(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, filepath.Join(t.TempDir(), "ledger.db"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.db.query(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version' ORDER BY name`)
+	there, err := all(r, err, func(r rows, v *string) error { return r.Scan(v) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := tables(ctx, s.db, s.db.dialect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []string
+	for _, x := range list {
+		held = append(held, x.Name)
+	}
+	if !slices.Equal(there, held) {
+		t.Errorf("there are %v, a backup holds %v", there, held)
 	}
 }

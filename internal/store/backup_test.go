@@ -547,3 +547,38 @@ func asideCount(t *testing.T, url, schema string) (n int) {
 	must(t, err)
 	return n
 }
+
+// TestATableOfSomebodyElse in the same schema is neither backed up nor emptied.
+func TestATableOfSomebodyElse(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set")
+	}
+	ctx, url := t.Context(), store.FreshSchema(t, server)
+	s := lived(t, url)
+	db, err := pgx.Connect(ctx, url)
+	must(t, err)
+	defer db.Close(context.Background())
+	_, err = db.Exec(ctx, `CREATE TABLE invoice_of_another (number TEXT, issued DATE); INSERT INTO invoice_of_another VALUES ('R-1', '2026-11-27')`)
+	must(t, err)
+	whole := backup(t, s)
+	for to, place := range places(t) {
+		if _, _, err := store.Restore(ctx, restoring(t, whole, place())); err != nil {
+			t.Errorf("to %s: %v", to, err)
+		}
+	}
+	epoch, err := s.Join(ctx, "a", 0)
+	must(t, err)
+	if _, err := s.Recover(ctx, epoch, true); err != nil {
+		t.Fatal(err)
+	}
+	r := restoring(t, whole, url)
+	r.Force = true
+	_, aside, err := store.Restore(ctx, r)
+	must(t, err)
+	var n int
+	must(t, db.QueryRow(ctx, `SELECT COUNT(*) FROM invoice_of_another`).Scan(&n))
+	if n != 1 || asideCount(t, url, aside) != 1 {
+		t.Errorf("%d of the other's rows are left, want the one", n)
+	}
+}
