@@ -35,9 +35,13 @@ type trace struct {
 // recall brings the books of this run up to what stands there. The line that stands in the end is taken in by whoever
 // knows whether it still says what the record does.
 func (r *run) recall(p *workflow.Plan) error {
-	end, b := r.flow.Roles[p.To[0]], &r.books
+	b := &r.books
+	if b.sending != nil || !r.lost(time.Time{}) {
+		return nil
+	}
+	end := r.flow.Roles[p.To[0]]
 	m := end.Mappings[p.Record]
-	if !r.lost(time.Time{}) || b.sending != nil || m == nil || m.Kind.Create == nil || b.stands != nil && b.stands.Connection != end.Conn.ID {
+	if m == nil || m.Kind.Create == nil || b.stands != nil && b.stands.Connection != end.Conn.ID {
 		return nil
 	}
 	if m.Kind.Find["marker"] == nil {
@@ -65,9 +69,13 @@ func (r *run) recall(p *workflow.Plan) error {
 
 // overtaken ends a write whose line the lost time has made and taken back: it is not there, and a later one is.
 func (r *run) overtaken(p *workflow.Plan) error {
-	end, l := r.flow.Roles[p.To[0]], r.books.sending
+	l := r.books.sending
+	if l == nil || l.Reverses != "" || !r.lost(l.Updated) {
+		return nil
+	}
+	end := r.flow.Roles[p.To[0]]
 	m := end.Mappings[p.Record]
-	if l == nil || !r.lost(l.Updated) || l.Reverses != "" || l.Connection != end.Conn.ID || m == nil || m.Kind.Create == nil || m.Kind.Find["marker"] == nil {
+	if l.Connection != end.Conn.ID || m == nil || m.Kind.Create == nil || m.Kind.Find["marker"] == nil {
 		return nil
 	}
 	if err := r.shown(m.Kind.Create); err != nil {
