@@ -259,6 +259,10 @@ func (a *App) URL() string { return "http://" + a.listen.Addr().String() }
 
 // Run serves and works until the context ends, then finishes what is in hand.
 func (a *App) Run(ctx context.Context) error {
+	release, err := a.sole()
+	if err != nil {
+		return errors.Join(err, a.listen.Close(), a.Store.Close())
+	}
 	server := a.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(a.listen) }()
@@ -273,10 +277,10 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := a.engine.Run(ctx)
+	err = a.engine.Run(ctx)
 	stop, end := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer end()
-	return errors.Join(err, server.Shutdown(stop), a.Store.Close())
+	return errors.Join(err, server.Shutdown(stop), a.Store.Close(), release())
 }
 
 // safe seals and opens what a connection keeps secret: its credentials and its session.

@@ -17,7 +17,7 @@ func Backup(ctx context.Context, c Config, w io.Writer) (m store.Manifest, err e
 	if err != nil {
 		return m, err
 	}
-	s, err := store.Open(ctx, c.url(), c.Now)
+	s, err := store.OpenExisting(ctx, c.url(), c.Now)
 	if err != nil {
 		return m, err
 	}
@@ -39,7 +39,7 @@ func Restore(ctx context.Context, c Config, from string, force bool) (m store.Ma
 // Hold holds the ledger that the Config names; nodes that work on it stop within seconds.
 func Hold(ctx context.Context, c Config, reason string) (err error) {
 	c.defaults()
-	s, err := store.Open(ctx, c.url(), c.Now)
+	s, err := store.OpenExisting(ctx, c.url(), c.Now)
 	if err != nil {
 		return err
 	}

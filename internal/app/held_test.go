@@ -122,3 +122,21 @@ func read(t *testing.T, path string) []byte {
 	}
 	return data
 }
+
+// TestABackupOfNothingIsNone: a wrong data folder does not become an empty ledger of which a backup is made.
+func TestABackupOfNothingIsNone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "master.key"), []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := app.Config{Data: dir, Log: slog.New(slog.DiscardHandler)}
+	if _, err := app.Backup(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "no ledger") {
+		t.Errorf("backed up: %v", err)
+	}
+	if err := app.Hold(t.Context(), cfg, "because"); err == nil {
+		t.Error("nothing was held")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ledger.db")); err == nil {
+		t.Error("a ledger was made")
+	}
+}

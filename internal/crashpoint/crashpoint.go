@@ -16,7 +16,7 @@ var Points = []string{"accept.store", "accept.stored", "claim.taken", "intent.st
 	"page.read", "page.stored", "cursor.store", "cursor.stored"}
 
 // Once are those that a process passes once, if at all: at its start, or in a command.
-var Once = []string{"ledger.migrated", "ledger.begun", "backup.written", "restore.move", "restore.moved"}
+var Once = []string{"ledger.migrated", "ledger.begun", "backup.written", "restore.fill", "restore.filled"}
 
 type target struct {
 	name string

@@ -80,6 +80,7 @@ type about struct {
 type sent struct {
 	Name       string `json:"name"`
 	Budget     string `json:"budget"`
+	Customer   string `json:"customer"`
 	ExternalID string `json:"externalId"`
 	Number     string `json:"projectNumber"`
 	Items      []sent `json:"items"`
@@ -120,7 +121,7 @@ func aboutOf(name string) about {
 // expect is what a version of a deal shall become.
 func expect(tenant, id string, version int64) map[string]string {
 	name := nameOf(tenant, id, version)
-	return map[string]string{customer: name, project: fmt.Sprintf("%s, %d", name, 1000+version), timeWork: name, writeBack: "project of " + tenant + "/" + id}
+	return map[string]string{customer: name, project: fmt.Sprintf("%s, %d, for %s/%s", name, 1000+version, tenant, id), timeWork: name, writeBack: "project of " + tenant + "/" + id}
 }
 
 // change makes a deal what the version says.
@@ -226,16 +227,21 @@ func (f *far) crm(a *account, r *http.Request, parts []string, s sent) reply {
 	case r.Method == http.MethodGet:
 		return says(http.StatusOK, d.json(a.name))
 	}
-	e := oracle.Effect{At: time.Now(), Account: a.name, Owner: a.name, Entity: writeBack, Op: "update", Key: d.id, ID: d.id, Content: "no project " + s.Number}
-	for _, o := range a.made {
-		if o.kind == project && o.ID == s.Number {
-			e.Content = "project of " + o.about.owner + "/" + o.about.key
-		}
-	}
+	e := oracle.Effect{At: time.Now(), Account: a.name, Owner: a.name, Entity: writeBack, Op: "update", Key: d.id, ID: d.id, Content: "project of " + a.whose(project, s.Number)}
 	f.effects = append(f.effects, e)
 	d.number = s.Number
 	f.touch(a, d)
 	return reply{status: http.StatusNoContent, whole: true}
+}
+
+// whose says whose data a thing holds.
+func (a *account) whose(kind, id string) string {
+	for _, o := range a.made {
+		if o.kind == kind && o.ID == id {
+			return o.about.owner + "/" + o.about.key
+		}
+	}
+	return "nobody: there is no " + kind + " " + id
 }
 
 // list answers deals that changed since an instant, oldest change first, two a page. A page begins
@@ -352,7 +358,7 @@ func (f *far) poisonOf(tenant, id string, version int64) Poison {
 func (f *far) note(a *account, o *object, op string, s sent) {
 	content := s.Name
 	if o.kind == project {
-		content += ", " + s.Budget
+		content += ", " + s.Budget + ", for " + a.whose(customer, s.Customer)
 	}
 	f.effects = append(f.effects, oracle.Effect{At: time.Now(), Account: a.name, Owner: o.about.owner, Entity: o.kind, Op: op, Key: o.about.key, ID: o.ID,
 		Marker: o.ExternalID, Version: o.about.version, Content: content})

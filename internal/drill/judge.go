@@ -130,7 +130,7 @@ func (w *world) outcomes(t Tenant, runs []store.Run) (list []oracle.Outcome) {
 			at = r.Ended
 		}
 		key, _ := hub.ParseRecordKey(r.Key)
-		list = append(list, oracle.Outcome{At: at, Tenant: t.Name, Key: key.ID, State: state, Code: r.Code})
+		list = append(list, oracle.Outcome{At: at, Tenant: t.Name, Key: key.ID, Flow: string(r.Deployment), State: state, Code: r.Code})
 	}
 	return list
 }

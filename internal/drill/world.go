@@ -204,7 +204,7 @@ func (w *world) offer(t Tenant, d Deal) {
 			time.Sleep(v.At + w.chance.of(fmt.Sprint("offer ", t.Name, d.ID, version)).span(0, time.Millisecond))
 			w.far.change(t.Name, d.ID, version, v.Poison)
 			// What is listed need not be told: the poll has to find it.
-			w.noted(oracle.Offer{At: time.Now(), Tenant: t.Name, Key: d.ID, Version: version, Acked: t.polls(), Expect: expect(t.Name, d.ID, version)})
+			w.noted(oracle.Offer{At: time.Now(), Tenant: t.Name, Key: d.ID, Version: version, Acked: t.polls(), Expect: expect(t.Name, d.ID, version), Unwanted: v.Poison == lost})
 			if t.Hears == "poll" {
 				return
 			}

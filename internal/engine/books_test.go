@@ -130,6 +130,7 @@ record: line
 as: time_entry@1
 read:
   employee: =link("employee", x.employee)
+  project: =link("project", x.project)
   date: =date(x.day)
   seconds: =seconds(x.seconds)
   approval: approved

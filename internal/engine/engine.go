@@ -227,7 +227,8 @@ func (e *Engine) alone(ctx context.Context) ([]store.Claim, error) {
 	return list, nil
 }
 
-// Join takes a lease and takes over the work of dead nodes.
+// Join takes a lease and takes over the work of dead nodes. Under a lease whose ledger it could not look at it does
+// nothing: joining may have held it.
 func (e *Engine) Join(ctx context.Context) error {
 	if err := e.sync(ctx); err != nil {
 		return err
@@ -237,14 +238,22 @@ func (e *Engine) Join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
-	e.mu.Lock()
-	e.epoch, e.expires = epoch, before.Add(e.Lease)
-	e.mu.Unlock()
+	e.hasLease(epoch, time.Time{}) // known, so that it can be given back
 	n, err := e.Store.Recover(ctx, epoch, e.Sole)
 	if err == nil && n > 0 {
 		e.Log.Info("took over work", "rows", n)
 	}
-	return errors.Join(err, e.look(ctx))
+	if err := errors.Join(err, e.look(ctx)); err != nil {
+		return err
+	}
+	e.hasLease(epoch, before.Add(e.Lease))
+	return nil
+}
+
+func (e *Engine) hasLease(epoch int64, until time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.epoch, e.expires = epoch, until
 }
 
 func (e *Engine) sync(ctx context.Context) error {
@@ -306,9 +315,10 @@ func (e *Engine) renew(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
-	e.mu.Lock()
-	e.expires = before.Add(e.Lease)
-	e.mu.Unlock()
+	if err := e.look(ctx); err != nil {
+		return err
+	}
+	e.hasLease(epoch, before.Add(e.Lease))
 	return nil
 }
 

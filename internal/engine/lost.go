@@ -14,8 +14,8 @@ import (
 // the ledger again, what it does not know is not taken for undone:
 //
 //   - a record that it does not know at a far side is searched there by its marker before it is
-//     created; where nothing can be searched, class U and K are sent, for they may be repeated, and X
-//     is a person's;
+//     created; where nothing can be searched, class U is sent, for it may be repeated, and all others
+//     are a person's;
 //   - a record that it knows is written again even if it believes that it stands there already, for
 //     it may have been changed in between; class X again is a person's;
 //   - what an event has carried, or a run had read, before it was held is read again.
@@ -79,15 +79,19 @@ func (w *write) searchFirst() {
 	r := w.run
 	switch {
 	case !w.unknown():
-	case w.intent.Class == hub.ClassX && (w.link != nil || w.m.Kind.Find["marker"] == nil):
+	case w.intent.Class == hub.ClassX && w.link != nil, w.unprotected():
 		w.err = r.askPerson(w.op.Name)
 	case w.link == nil && w.m.Kind.Find["marker"] != nil:
-		if shown := r.e.Standing().LostUntil.Add(w.op.Write.Lag.D); r.e.Now().Before(shown) {
-			w.err = &pause{until: shown, reason: "Waits until the far side's search would show what was sent before the ledger was held."}
-			return
+		if w.err = r.shown(w.op); w.err == nil {
+			w.found, w.err = w.find()
 		}
-		w.found, w.err = w.find()
 	}
+}
+
+// unprotected reports whether a create may make a second record of what the lost time has made: nothing can be
+// searched, and a key is that of its content, which may be another by now.
+func (w *write) unprotected() bool {
+	return w.link == nil && w.m.Kind.Find["marker"] == nil && w.intent.Class != hub.ClassU
 }
 
 // unsureOf asks a person before a follow-up that the lost time may have sent already, where neither the

@@ -199,6 +199,25 @@ func TestWhatNothingProtectsIsAskedAfterARestore(t *testing.T) {
 	}
 }
 
+// TestAKeyIsNoSearch: a far side that honours keys made the record in the lost time; it has changed since, so that its
+// create has another key. Where nothing can be searched, a person is asked.
+func TestAKeyIsNoSearch(t *testing.T) {
+	conns := unprotected(t).(fstest.MapFS)
+	file := conns["far-erp/connector.yaml"]
+	file.Data = []byte(strings.Replace(string(file.Data), "create: {write: X}", "create: {write: K, headers: {Idempotency-Key: =key}}", 1))
+	h := newHouseWith(t, conns)
+	taken := h.backup()
+	h.win()
+	h.drain()
+	h.restore(taken)
+	h.far.deal["name"] = "Relaunch II"
+	h.win()
+	h.drain()
+	if open := h.exceptions(); len(open) != 1 || open[0].Code != "write.lost_time" || len(h.far.created["/erp/customers"]) != 1 {
+		t.Errorf("exceptions %+v, created %v; want one that asks, and the customer that was made", open, h.far.created)
+	}
+}
+
 func (h *house) exceptions() []store.Exception {
 	h.Helper()
 	list, err := h.store.Tenant("t1").Exceptions(context.Background(), store.Filter{State: "open"})

@@ -26,6 +26,7 @@ type books struct {
 	kept    *store.Posting // the last such decision
 	sending *store.Posting // the line whose outcome is not known
 	next    int64          // the number of the next line
+	trace   *trace         // the line that stands, where the lost time has brought it there
 }
 
 // readBooks sorts out an entry's lines.
@@ -75,10 +76,20 @@ func (r *run) reconsider(p *workflow.Plan) error {
 		return err
 	}
 	b := &r.books
+	if err := r.overtaken(p); err != nil {
+		return err
+	}
 	if l := b.sending; l != nil && (l.Content != content || l.Reverses != "" || l.Connection != r.flow.Roles[p.To[0]].Conn.ID) {
 		return r.settleLine(l)
 	}
+	if err := r.recall(p); err != nil {
+		return err
+	}
 	switch {
+	case b.trace != nil && !r.wanted:
+		return r.recalled(p, nil, canonical.Record{})
+	case b.trace != nil:
+		return nil // whether it says what the record does shows when that is to be posted
 	case b.stands == nil && !r.wanted:
 		return errFiltered
 	case b.stands == nil:
@@ -95,7 +106,15 @@ func (r *run) reconsider(p *workflow.Plan) error {
 	if err := r.takeBack(p, content); err != nil {
 		return err
 	}
-	if !r.wanted || b.same(content) {
+	if b.stands == nil {
+		if err := r.recall(p); err != nil { // a person who had it credited let another one be posted
+			return err
+		}
+	}
+	switch {
+	case b.trace != nil && !r.wanted:
+		return r.recalled(p, nil, canonical.Record{})
+	case b.trace == nil && (!r.wanted || b.same(content)):
 		return errDone
 	}
 	return nil
@@ -185,6 +204,9 @@ func (r *run) post(p *workflow.Plan) error {
 	if r.books.sending != nil {
 		n = r.books.sending.N // an earlier attempt's, with the same content
 	}
+	if r.books.trace != nil {
+		n = r.books.trace.N
+	}
 	res := &result{links: map[string]*store.Link{}, derived: true, record: canonical.Record{ID: r.lineID(n), Type: p.Record, Fields: map[string]any{}}}
 	if err := r.fill(p, res); err != nil {
 		return err
@@ -200,6 +222,9 @@ func (r *run) post(p *workflow.Plan) error {
 	line.Content = content
 	if line.Counts, err = r.counts(p, line); err != nil {
 		return err
+	}
+	if r.books.trace != nil {
+		return r.recalled(p, line, res.record)
 	}
 	w, err := r.prepare(p, end, res)
 	if err != nil {

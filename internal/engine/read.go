@@ -41,10 +41,13 @@ func (r *run) triggering(end *End) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if link == nil {
-		return nil, errFiltered // it came and went without us
+	switch {
+	case link != nil:
+		return r.remembered(canonical.Ref{Type: record, ID: link.Record})
+	case r.lost(time.Time{}):
+		return r.remembered(canonical.Ref{Type: record, ID: r.identify(r.event.Key)}) // it may have been posted
 	}
-	return r.remembered(canonical.Ref{Type: record, ID: link.Record})
+	return nil, errFiltered // it came and went without us
 }
 
 // remembered is a record as our own ledger has it.

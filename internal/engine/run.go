@@ -101,8 +101,12 @@ func (r *run) carry() error {
 			return err
 		}
 	}
-	for i := range flow.Template.Steps {
-		if err := r.step(&flow.Template.Steps[i]); err != nil {
+	return r.kept(flow.Template.Post, r.steps())
+}
+
+func (r *run) steps() error {
+	for i := range r.flow.Template.Steps {
+		if err := r.step(&r.flow.Template.Steps[i]); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,9 @@ const (
 	byDecision  = "left as it is, as a person decided"
 )
 
+// wasFound is how a line came to be that the lost time has made.
+const wasFound = "found there after the ledger was restored"
+
 // The choices for what was invoiced before it changed.
 const (
 	Credit      = "credit"       // a person credits it there, and says so
@@ -64,13 +67,9 @@ func (r *run) takeBack(p *workflow.Plan, content string) error {
 
 // takeOut deletes what can be deleted, and reverses what cannot.
 func (r *run) takeOut(p *workflow.Plan, end *End, line *store.Posting, link *store.Link, x any, content string) error {
-	op := end.Mappings[line.Type].Kind.Delete
-	free := op != nil
-	if free && op.When != nil {
-		var err error
-		if free, err = op.When.True(map[string]any{"x": x, "settings": end.Conn.Settings}); err != nil {
-			return err
-		}
+	free, err := deletable(end, line, x)
+	if err != nil {
+		return err
 	}
 	if free {
 		err := r.remove(p, end, line, link, x)
@@ -88,6 +87,15 @@ func (r *run) takeOut(p *workflow.Plan, end *End, line *store.Posting, link *sto
 		why = hub.AsError(err).Message
 	}
 	return r.decided(p, end, line, content, why)
+}
+
+// deletable reports whether the far side lets go of a line as it stands there.
+func deletable(end *End, line *store.Posting, x any) (bool, error) {
+	op := end.Mappings[line.Type].Kind.Delete
+	if op == nil || op.When == nil {
+		return op != nil, nil
+	}
+	return op.When.True(map[string]any{"x": x, "settings": end.Conn.Settings})
 }
 
 func reversible(p *workflow.Plan, end *End) bool {

@@ -28,9 +28,10 @@ type object struct {
 	shown      time.Time // from when on a search finds it
 }
 
-// sent is a customer or a project as callers send it. Only projects in the ERP carry a budget.
+// sent is a customer or a project as callers send it. Only projects in the ERP carry a budget, and a customer's id.
 type sent struct {
 	Name       string `json:"name"`
+	Customer   string `json:"customer"`
 	Budget     any    `json:"budget"`
 	ExternalID string `json:"externalId"`
 }
@@ -72,7 +73,7 @@ func (a *account) change(kind, id string, s sent) (*object, oracle.Effect) {
 
 func (a *account) effect(kind, op string, o *object, s sent) oracle.Effect {
 	return oracle.Effect{At: time.Now(), Account: a.name, Owner: o.about.owner, Entity: kind, Op: op, Key: o.about.key, ID: o.ID,
-		Marker: o.ExternalID, Version: o.about.version, Content: content(kind, s)}
+		Marker: o.ExternalID, Version: o.about.version, Content: a.content(kind, s)}
 }
 
 // writeBack notes which project an opportunity was told of: its own, or whose.
@@ -84,11 +85,16 @@ func (a *account) writeBack(id, number string) oracle.Effect {
 	return e
 }
 
-func content(kind string, s sent) string {
+// content is what a thing says: of a project in the ERP its budget, too, and whose customer it stands under.
+func (a *account) content(kind string, s sent) string {
 	if kind != Project {
 		return s.Name
 	}
-	return s.Name + ", " + plain(s.Budget)
+	of := "no customer " + s.Customer
+	if c := a.byID[Customer+"/"+s.Customer]; c != nil {
+		of = c.about.owner + "/" + c.about.key
+	}
+	return s.Name + ", " + plain(s.Budget) + ", for " + of
 }
 
 // plain is a number without the zeroes behind its point: 184500 and "184500.00" are the same.

@@ -66,9 +66,11 @@ func carry(t *testing.T, url, account, id string) string {
 	if err := json.Unmarshal([]byte(must(t, "GET", base+"/crm/opportunities/"+id, "")), &deal); err != nil {
 		t.Fatal(err)
 	}
-	must(t, "POST", base+"/erp/customers", `{"name":"`+deal.Name+`","externalId":"c`+id+`"}`)
-	var project struct{ ID string }
-	if err := json.Unmarshal([]byte(must(t, "POST", base+"/erp/projects", `{"name":"`+deal.Name+`","budget":"`+deal.Amount.String()+`.00","externalId":"p`+id+`"}`)), &project); err != nil {
+	var customer, project struct{ ID string }
+	if err := json.Unmarshal([]byte(must(t, "POST", base+"/erp/customers", `{"name":"`+deal.Name+`","externalId":"c`+id+`"}`)), &customer); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(must(t, "POST", base+"/erp/projects", `{"name":"`+deal.Name+`","customer":"`+customer.ID+`","budget":"`+deal.Amount.String()+`.00","externalId":"p`+id+`"}`)), &project); err != nil {
 		t.Fatal(err)
 	}
 	must(t, "POST", base+"/time/projects", `{"name":"`+deal.Name+`","externalId":"t`+id+`"}`)
@@ -99,6 +101,16 @@ func TestWhatLandsInAnotherAccountHasCrossed(t *testing.T) {
 	carry(t, url, "north", "1")
 	must(t, "PATCH", url+"/north/erp/projects/2", `{"name":"Platform rollout south/1/0"}`)
 	if v := judged(t, ledger, "north", "1"); v.Count(oracle.Crossed) != 1 {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func TestAProjectOfAnothersCustomerIsAMismatch(t *testing.T) {
+	url, ledger := open(t)
+	carry(t, url, "north", "1")
+	carry(t, url, "north", "2")
+	must(t, "PATCH", url+"/north/erp/projects/2", `{"name":"Platform rollout north/1/0","customer":"4","budget":"184500.00"}`)
+	if v := judged(t, ledger, "north", "1"); v.Count(oracle.Mismatch) != 1 {
 		t.Errorf("got %+v", v)
 	}
 }

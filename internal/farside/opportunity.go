@@ -68,7 +68,7 @@ const amount = 184500
 // Expect is what a version of an opportunity shall become, by kind, as the ledger words it.
 func Expect(account, id string, version int64) map[string]string {
 	name := nameOf(account, id, version)
-	return map[string]string{Customer: name, Project: name + ", " + strconv.FormatInt(amount+version, 10), TimeWork: name,
+	return map[string]string{Customer: name, Project: name + ", " + strconv.FormatInt(amount+version, 10) + ", for " + account + "/" + id, TimeWork: name,
 		WriteBack: "project of " + account + "/" + id}
 }
 

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"throughline/internal/canonical"
@@ -36,6 +37,11 @@ func (m *Mapping) Read(c Context, x any) (canonical.Record, error) {
 		}
 	}
 	return m.Schema.Normalise(canonical.Record{Type: m.Schema.Record, Fields: fields})
+}
+
+// Reads reports whether Read may set a field.
+func (m *Mapping) Reads(field string) bool {
+	return slices.ContainsFunc(m.read, func(r rule) bool { return r.field == field })
 }
 
 // Write makes the vendor's fields of a canonical record. Fresh adds those that are sent only when

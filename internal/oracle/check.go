@@ -29,6 +29,7 @@ func Check(l Ledgers) Verdict {
 	for _, s := range order {
 		c.check(s, c.stories[s])
 	}
+	c.places(l.Effects)
 	return c.verdict
 }
 
@@ -80,6 +81,7 @@ func (c *checker) check(at subject, s *story) {
 		return
 	}
 	s.arrived(say)
+	s.faithful(say)
 	s.once(say)
 	s.order(say)
 	s.told(say)
@@ -122,7 +124,7 @@ type say func(set, format string, args ...any)
 
 // arrived checks that each thing that shall stand at the far side does, as it shall.
 func (s *story) arrived(say say) {
-	if s.ended("parked") || s.ended("filtered") {
+	if s.rests("parked") || s.rests("filtered") && s.newest.Unwanted {
 		return // that is what the person or the flow decides about
 	}
 	for _, entity := range slices.Sorted(maps.Keys(s.newest.Expect)) {
@@ -134,8 +136,28 @@ func (s *story) arrived(say say) {
 		case last.Content == s.newest.Expect[entity]: // as it shall
 		case last.Version < s.acked:
 			say(Stale, "%s stands at version %d, acknowledged was %d", entity, last.Version, s.acked)
-		case last.Version == s.newest.Version:
-			say(Mismatch, "%s is %q, should be %q", entity, last.Content, s.newest.Expect[entity])
+		}
+	}
+}
+
+// faithful checks that each thing that was ever written says what the version of the record should become that it
+// tells of, also where a later one stands there now.
+func (s *story) faithful(say say) {
+	for _, e := range s.effects {
+		offered := slices.DeleteFunc(slices.Clone(s.offers), func(o Offer) bool { return o.Expect == nil || e.Version != 0 && o.Version != e.Version })
+		want := map[string]bool{}
+		for _, o := range offered {
+			if content, asked := o.Expect[e.Entity]; asked {
+				want[content] = true
+			}
+		}
+		switch {
+		case len(offered) == 0:
+			say(Unexpected, "%s says version %d, which nobody offered", e.Entity, e.Version)
+		case len(want) == 0:
+			say(Unexpected, "nobody asked for a %s", e.Entity)
+		case !want[e.Content]:
+			say(Mismatch, "%s is %q, should be %q", e.Entity, e.Content, slices.Sorted(maps.Keys(want)))
 		}
 	}
 }
@@ -200,6 +222,54 @@ func (s *story) last(entity string) *Effect {
 		}
 	}
 	return nil
+}
+
+// rests reports whether that is how a flow has left the record, whatever came before.
+func (s *story) rests(state string) bool {
+	last := map[string]Outcome{}
+	for _, o := range s.outcomes {
+		if was, is := last[o.Flow]; o.State != "superseded" && (!is || !o.At.Before(was.At)) {
+			last[o.Flow] = o
+		}
+	}
+	for _, o := range last {
+		if o.State == state {
+			return true
+		}
+	}
+	return false
+}
+
+// place is a thing at a far side.
+type place struct{ account, entity, id string }
+
+// places checks that a thing, once it is made, holds the data of one record only. What no record makes was there
+// before, like what is written back to.
+func (c *checker) places(effects []Effect) {
+	whose, made := map[place]subject{}, map[string]bool{}
+	for _, e := range effects { // first of all: a thing may be found and changed before the line that it was made is written
+		if at := (place{e.Account, e.Entity, e.ID}); e.Op == Create && whose[at] == (subject{}) {
+			whose[at], made[e.Entity] = subject{e.Owner, e.Key}, true
+		}
+	}
+	for _, e := range effects {
+		at, of := place{e.Account, e.Entity, e.ID}, subject{e.Owner, e.Key}
+		owner, known := whose[at]
+		if !known && !made[e.Entity] {
+			whose[at] = of
+			continue
+		}
+		says := ""
+		switch {
+		case !known:
+			says = fmt.Sprintf("%s %s was changed in %s, and never made", e.Entity, e.ID, e.Account)
+		case owner != of:
+			says = fmt.Sprintf("%s %s in %s is that of %s %s", e.Entity, e.ID, e.Account, owner.tenant, owner.key)
+		default:
+			continue
+		}
+		c.verdict.Findings = append(c.verdict.Findings, Finding{Misplaced, of.tenant, of.key, says})
+	}
 }
 
 func (s *story) ended(state string) bool {

@@ -15,6 +15,8 @@ type Offer struct {
 	Version int64             `json:"version"`
 	Acked   bool              `json:"acked"`
 	Expect  map[string]string `json:"expect,omitempty"` // by entity: what shall stand there in the end
+	// Unwanted says that the flow does not want it: it ends filtered, or stands in an older version.
+	Unwanted bool `json:"unwanted,omitempty"`
 }
 
 // Effect is one line of a far side's ledger: a change that really happened, noted before it was
@@ -41,6 +43,7 @@ type Outcome struct {
 	At     time.Time `json:"at"`
 	Tenant string    `json:"tenant"`
 	Key    string    `json:"key"`
+	Flow   string    `json:"flow,omitempty"`
 	State  string    `json:"state"` // written, unchanged, filtered, superseded, parked
 	Code   string    `json:"code,omitempty"`
 }
@@ -55,17 +58,18 @@ type Ledgers struct {
 // The names of what may be wrong.
 const (
 	Lost       = "lost"       // acknowledged, and neither at the far side nor parked or filtered
-	Unexpected = "unexpected" // at the far side, and never offered
+	Unexpected = "unexpected" // at the far side, and never offered: the record, its version, or such a thing of it
 	Duplicated = "duplicated" // created more than once
 	Stale      = "stale"      // what stands there is older than what was acknowledged last
 	Disorder   = "disorder"   // an older version was written over a newer one
 	Crossed    = "crossed"    // one tenant's data in another tenant's account
-	Mismatch   = "mismatch"   // what stands there is not what the source's record should become
+	Mismatch   = "mismatch"   // what stands there, or stood for a while, is not what the source's record should become
+	Misplaced  = "misplaced"  // one record's data in another one's place, or in one that nobody made
 	Liar       = "liar"       // an outcome without its effect, or an effect without an outcome
 )
 
 // Sets are all that may be wrong, in the order in which they are told.
-var Sets = []string{Lost, Unexpected, Duplicated, Stale, Disorder, Crossed, Mismatch, Liar}
+var Sets = []string{Lost, Unexpected, Duplicated, Stale, Disorder, Crossed, Mismatch, Misplaced, Liar}
 
 // Finding is one thing that is wrong.
 type Finding struct {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"throughline/internal/oracle"
 )
@@ -73,6 +74,27 @@ func TestPlantedFaults(t *testing.T) {
 			l.Source = append(l.Source, oracle.Offer{Tenant: "west", Key: "1", Version: 2, Expect: map[string]string{"project": "west 1 v2"}},
 				oracle.Offer{Tenant: "west", Key: "1", Version: 2, Acked: true})
 		}},
+		{"an older form that was wrong for a while is a mismatch", oracle.Mismatch, func(l *oracle.Ledgers) { l.Effects[0].Content = "east 1 v0, a cent too much" }},
+		{"what says a version that was never offered is unexpected", oracle.Unexpected, func(l *oracle.Ledgers) {
+			made := l.Effects[1]
+			made.Version = 7
+			l.Effects = append(l.Effects, made)
+		}},
+		{"a thing that nobody asked for is unexpected", oracle.Unexpected, func(l *oracle.Ledgers) {
+			l.Effects = append(l.Effects, oracle.Effect{Account: "east", Owner: "east", Entity: "invoice", Op: oracle.Create, Key: "2", ID: "i1", Content: "east 2"})
+		}},
+		{"a record that is written over another one is misplaced", oracle.Misplaced, func(l *oracle.Ledgers) { l.Effects[1].ID = "p2" }},
+		{"a record that is written where nothing was made is misplaced", oracle.Misplaced, func(l *oracle.Ledgers) { l.Effects[1].ID = "p9" }},
+		{"what was filtered though it is wanted is lost", oracle.Lost, func(l *oracle.Ledgers) {
+			l.Source = append(l.Source, oracle.Offer{Tenant: "west", Key: "9", Expect: map[string]string{"project": "west 9"}}, oracle.Offer{Tenant: "west", Key: "9", Acked: true})
+			l.Outcomes = append(l.Outcomes, oracle.Outcome{Tenant: "west", Key: "9", State: "filtered"})
+		}},
+		{"what a person was asked about once and then reached nobody is lost", oracle.Lost, func(l *oracle.Ledgers) {
+			l.Source = append(l.Source, oracle.Offer{Tenant: "west", Key: "9", Expect: map[string]string{"project": "west 9"}}, oracle.Offer{Tenant: "west", Key: "9", Acked: true})
+			for i, state := range []string{"unchanged", "parked"} { // the last one first, as lists of runs have it
+				l.Outcomes = append(l.Outcomes, oracle.Outcome{At: time.Unix(int64(9-i), 0), Tenant: "west", Key: "9", State: state})
+			}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := clean()
@@ -91,6 +113,18 @@ func TestParkedIsNotLost(t *testing.T) {
 	l.Outcomes = append(l.Outcomes, oracle.Outcome{Tenant: "west", Key: "9", State: "parked", Code: "uncertain"})
 	if v := oracle.Check(l); !v.Good() || v.Parked != 1 {
 		t.Errorf("got %+v", v)
+	}
+}
+
+// TestUnwantedIsNotLost: neither what the flow does not want, nor what is parked in one of two flows.
+func TestUnwantedIsNotLost(t *testing.T) {
+	l := clean()
+	l.Source = append(l.Source, oracle.Offer{Tenant: "west", Key: "9", Unwanted: true, Expect: map[string]string{"project": "west 9"}}, oracle.Offer{Tenant: "west", Key: "9", Acked: true},
+		oracle.Offer{Tenant: "west", Key: "8", Expect: map[string]string{"project": "west 8"}}, oracle.Offer{Tenant: "west", Key: "8", Acked: true})
+	l.Outcomes = append(l.Outcomes, oracle.Outcome{Tenant: "west", Key: "9", State: "filtered"}, oracle.Outcome{At: time.Unix(1, 0), Tenant: "west", Key: "8", Flow: "a", State: "parked"},
+		oracle.Outcome{At: time.Unix(2, 0), Tenant: "west", Key: "8", Flow: "b", State: "filtered"}, oracle.Outcome{At: time.Unix(3, 0), Tenant: "west", Key: "8", Flow: "a", State: "superseded"})
+	if v := oracle.Check(l); !v.Good() {
+		t.Errorf("found %v", v.Findings)
 	}
 }
 

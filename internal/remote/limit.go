@@ -54,6 +54,14 @@ func (u *Use) Take(rate specfile.Rate, want int, now time.Time) (got int, wait t
 	return 0, part
 }
 
+// left is how long the newest part lasts yet.
+func (u *Use) left(now time.Time) time.Duration {
+	if u.Part == 0 {
+		return 0
+	}
+	return time.Unix(0, (u.Head+1)*int64(u.Part)).Sub(now)
+}
+
 // forget drops what has left the span. Where the limit has another span than before, or the clock was set back by
 // more than one, nobody knows what has: all of it counts as used now.
 func (u *Use) forget(part time.Duration, head int64) {
@@ -97,7 +105,7 @@ type limit struct {
 	name  string
 	use   Use
 	drawn int       // calls drawn from the shared budget and not made yet
-	until time.Time // when what was drawn is void
+	until time.Time // when what was drawn is void: a call counts in the part in which it was drawn
 	held  time.Time
 	queue time.Time // the last turn given to one who waits
 }
@@ -157,12 +165,12 @@ func (c *Client) takeOne(ctx context.Context, conn *Connection, k *limit) (wait 
 	}
 	err = c.budgets.Change(ctx, conn.Tenant, conn.ID, k.name, func(u *Use, at time.Time) {
 		k.drawn, wait = u.Take(k.Rate, max(1, int(k.Rate.N)/slots), at)
+		k.until = now.Add(u.left(at))
 	})
 	if err != nil || wait > 0 {
 		return k.turn(wait, now), err
 	}
 	k.drawn--
-	k.until = now.Add(k.Rate.Per / slots)
 	return 0, nil
 }
 

@@ -165,3 +165,41 @@ func TestRetryAfterInEveryForm(t *testing.T) {
 		})
 	}
 }
+
+// TestCallsThatAreDrawnAndMadeLateCountAsMadeLate: what a node has drawn at the end of a part and uses in the next one
+// is not free again before a span has passed since.
+func TestCallsThatAreDrawnAndMadeLateCountAsMadeLate(t *testing.T) {
+	file, err := connector.Load(fstest.MapFS{"acme/connector.yaml": {Data: []byte(hundredAMinute)}}, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m, shared := &sharedMeter{word: "1"}, &pooled{use: map[string]*remote.Use{}}
+		var nodes [2]func() bool
+		for i := range nodes {
+			client, conn := remote.New(m, nil, shared, time.Now), &remote.Connection{Tenant: "t1", ID: "crm", Connector: file}
+			nodes[i] = func() bool {
+				_, err := client.Call(t.Context(), conn, file.Operation("deal.get"), remote.Vars{"id": "7"})
+				return err == nil
+			}
+		}
+		const part = 3 * time.Second
+		time.Sleep(time.Until(time.Now().Truncate(part).Add(2*part - 100*time.Millisecond)))
+		nodes[0]()
+		time.Sleep(part - 50*time.Millisecond)
+		for _, call := range nodes {
+			for call() {
+			}
+		}
+		for range 25 {
+			time.Sleep(part - 50*time.Millisecond)
+			for _, call := range nodes {
+				for call() {
+				}
+			}
+		}
+		if m.over > 0 {
+			t.Errorf("%d calls more than the limit allows", m.over)
+		}
+	})
+}

@@ -35,6 +35,18 @@ func Taken(err error) bool {
 	return errors.As(err, &e) && e.Code == lib.SQLITE_CONSTRAINT_UNIQUE
 }
 
+// Unreadable reports whether a file is no database, or a damaged one. The driver for migrations says so in its own way.
+func Unreadable(err error) bool {
+	var other interface{ Code() int }
+	code := 0
+	if e := (*Error)(nil); errors.As(err, &e) {
+		code = e.Code
+	} else if errors.As(err, &other) {
+		code = other.Code()
+	}
+	return code&0xff == lib.SQLITE_NOTADB || code&0xff == lib.SQLITE_CORRUPT
+}
+
 // Open opens a file, or makes it, and runs the pragmas: "journal_mode=WAL".
 func Open(path string, pragmas ...string) (*Conn, error) {
 	c := &Conn{tls: libc.NewTLS()}

@@ -106,7 +106,11 @@ func (t *Tenant) VerifyAudit(ctx context.Context) (n int, err error) {
 func (t *Tenant) auditEnds(ctx context.Context, last AuditBlock) error {
 	r, err := t.db.query(ctx, `SELECT seq, hash FROM audit_head WHERE tenant = ?`, t.id)
 	head, err := one(all(r, err, func(r rows, b *AuditBlock) error { return r.Scan(&b.Seq, &b.Hash) }))
-	if err == nil && head != nil && (head.Seq != last.Seq || head.Hash != last.Hash) {
+	switch {
+	case err != nil:
+	case head == nil && last.Seq >= 0:
+		err = fmt.Errorf("the audit chain of %s ends at block %d, and its head is gone", t.id, last.Seq)
+	case head != nil && (head.Seq != last.Seq || head.Hash != last.Hash):
 		err = fmt.Errorf("the audit chain of %s ends at block %d, but its head is block %d", t.id, last.Seq, head.Seq)
 	}
 	return err

@@ -12,7 +12,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
+	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"throughline/internal/hub"
@@ -20,7 +23,7 @@ import (
 
 // A backup is one file, the same for both databases: a line of JSON that says what it is, all rows of
 // all tables as they stood at one moment, packed, and a seal over everything before it. What the tables
-// are is read from the database, so that none is forgotten.
+// are the migrations say, and what is in them is read from the database, so that nothing is forgotten.
 
 // Manifest is the first line of a backup.
 type Manifest struct {
@@ -60,15 +63,35 @@ func (t table) names() []string {
 
 func (t table) ofTenants() bool { return slices.Contains(t.names(), "tenant") }
 
+// ours are the names of the tables that the migrations make. In a schema others may have theirs, too.
+var ours = sync.OnceValues(func() (map[string]bool, error) {
+	names := map[string]bool{}
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	for _, file := range files {
+		data, readErr := migrations.ReadFile(file)
+		err = errors.Join(err, readErr)
+		for _, made := range makesTable.FindAllSubmatch(data, -1) {
+			names[string(made[1])] = true
+		}
+	}
+	return names, err
+})
+
+var makesTable = regexp.MustCompile(`CREATE TABLE (?:IF NOT EXISTS )?(\w+)`)
+
 // tables are all of ours, in order of their names.
 func tables(ctx context.Context, t tx, d dialect) ([]table, error) {
 	type found struct{ table, column, kind string }
 	r, err := t.query(ctx, d.columns)
 	list, err := all(r, err, func(r rows, f *found) error { return r.Scan(&f.table, &f.column, &f.kind) })
+	if err != nil {
+		return nil, err
+	}
+	mine, err := ours()
 	var out []table
 	for _, f := range list {
-		if f.table == "goose_db_version" {
-			continue // the migrations' own
+		if !mine[f.table] {
+			continue
 		}
 		if len(out) == 0 || out[len(out)-1].Name != f.table {
 			out = append(out, table{Name: f.table})

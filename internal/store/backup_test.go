@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"throughline/internal/hub"
+	"throughline/internal/sqlite"
 	"throughline/internal/store"
 )
 
@@ -241,6 +243,148 @@ func TestRestoreSparesWhatStandsThere(t *testing.T) {
 	}
 }
 
+// TestWhoSleptWhileTheLedgerWasRestoredMeetsTheNewOne: a process that was stopped, and whose lease ran out, goes on after
+// a restore. What it takes goes into the ledger that stands there now, and it sends nothing: that is held.
+func TestWhoSleptWhileTheLedgerWasRestoredMeetsTheNewOne(t *testing.T) {
+	whole := backup(t, lived(t, filepath.Join(t.TempDir(), "ledger.db")))
+	for name, place := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx, url := t.Context(), place()
+			s := lived(t, url)
+			epoch, err := s.Join(ctx, "asleep", 0)
+			must(t, err)
+			if _, err := s.Recover(ctx, epoch, true); err != nil {
+				t.Fatal(err)
+			}
+			r := restoring(t, whole, url)
+			r.Force = true
+			if _, _, err := store.Restore(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Renew(ctx, epoch, time.Hour); !errors.Is(err, store.ErrFenced) {
+				t.Errorf("awake, its lease: %v", err)
+			}
+			if _, err := s.Join(ctx, "asleep", time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if st, err := s.Standing(ctx); err != nil || st.Held.IsZero() {
+				t.Errorf("awake, it works on a ledger that stands %+v, %v; want it held", st, err)
+			}
+			arrive(t, s, "3")
+			if got := keys(t, open(t, url, time.Now)); !slices.Equal(got, []string{"crm/deal/1", "crm/deal/3"}) {
+				t.Errorf("the restored ledger has %v; want what was acknowledged since, too", got)
+			}
+		})
+	}
+}
+
+// TestAFileThatCannotBeReadIsMoved: a ledger that is damaged stands in nobody's way.
+func TestAFileThatCannotBeReadIsMoved(t *testing.T) {
+	url, what := filepath.Join(t.TempDir(), "ledger.db"), bytes.Repeat([]byte("no database at all "), 1000)
+	must(t, os.WriteFile(url, what, 0o600))
+	r := restoring(t, backup(t, lived(t, filepath.Join(t.TempDir(), "ledger.db"))), url)
+	if _, _, err := store.Restore(t.Context(), r); code(err) != "store.open" {
+		t.Errorf("%v; want it left alone", err)
+	}
+	r.Force = true
+	_, aside, err := store.Restore(t.Context(), r)
+	must(t, err)
+	if got, err := os.ReadFile(aside); err != nil || !bytes.Equal(got, what) {
+		t.Errorf("aside stand %d bytes, %v; want the file as it was", len(got), err)
+	}
+	if got := customers(t, url); !slices.Equal(got, []hub.TenantID{"t1"}) {
+		t.Errorf("customers %v; want the backup's", got)
+	}
+}
+
+// TestALedgerThatIsLockedIsNotMoved, however much force: somebody works on it.
+func TestALedgerThatIsLockedIsNotMoved(t *testing.T) {
+	t.Parallel() // it waits for a lock
+	url := filepath.Join(t.TempDir(), "ledger.db")
+	whole := backup(t, lived(t, url))
+	c, err := sqlite.Open(url)
+	must(t, err)
+	st, err := c.Prepare(`BEGIN EXCLUSIVE`)
+	must(t, err)
+	_, err = st.Exec(t.Context())
+	must(t, err)
+	r := restoring(t, whole, url)
+	r.Force = true
+	if _, aside, err := store.Restore(t.Context(), r); code(err) != "store.open" || aside != "" {
+		t.Errorf("it ended with %v, aside %q; want it refused", err, aside)
+	}
+	must(t, errors.Join(st.Close(), c.Close()))
+}
+
+// TestTwoRestoresAtOnce: one of them restores, the other one finds that somebody's data stands there, or works on it.
+func TestTwoRestoresAtOnce(t *testing.T) {
+	whole := backup(t, lived(t, filepath.Join(t.TempDir(), "ledger.db")))
+	for name, place := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				url, errs := place(), make(chan error, 2)
+				if name == "PostgreSQL" {
+					must(t, open(t, url, time.Now).Close())
+				}
+				for range cap(errs) {
+					r := restoring(t, whole, url)
+					go func() {
+						_, _, err := store.Restore(context.Background(), r)
+						errs <- err
+					}()
+				}
+				first, second := <-errs, <-errs
+				refused := code(errors.Join(first, second))
+				if first != nil && second != nil || refused != "restore.not_empty" && refused != "store.open" { // locked, while it is made
+					t.Fatalf("they ended with %v and %v; want one that finds the other's", first, second)
+				}
+				if got := customers(t, url); !slices.Equal(got, []hub.TenantID{"t1"}) {
+					t.Fatalf("customers %v; want the backup's", got)
+				}
+			}
+		})
+	}
+}
+
+// TestANodeThatBeginsDuringARestore is seen by it: nothing is taken from under its feet.
+func TestANodeThatBeginsDuringARestore(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set")
+	}
+	ctx, url := t.Context(), store.FreshSchema(t, server)
+	s := lived(t, url)
+	epoch, err := s.Join(ctx, "a", 0)
+	must(t, err)
+	if _, err := s.Recover(ctx, epoch, true); err != nil {
+		t.Fatal(err)
+	}
+	r := restoring(t, backup(t, s), url)
+	r.Force = true
+	db, err := pgx.Connect(ctx, url)
+	must(t, err)
+	defer db.Close(context.Background())
+	tx, err := db.Begin(ctx)
+	must(t, err)
+	_, err = tx.Exec(ctx, `LOCK TABLE audit IN ACCESS EXCLUSIVE MODE`)
+	must(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := store.Restore(context.Background(), r)
+		ended <- err
+	}()
+	for waits := false; !waits; {
+		must(t, tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'audit'::regclass)`).Scan(&waits))
+	}
+	if _, err := s.Join(ctx, "b", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	must(t, tx.Commit(ctx))
+	if err := <-ended; code(err) != "restore.in_use" {
+		t.Errorf("it ended with %v; want it to see the node", err)
+	}
+}
+
 func code(err error) string {
 	if e := hub.AsError(err); e != nil {
 		return e.Code
@@ -358,6 +502,41 @@ func TestResumeCatchesUp(t *testing.T) {
 	}
 }
 
+// TestWhatWasInHandBeginsAnewToo: a run that was under way when the backup was taken does not go by what it had read,
+// whether its row was given back before the resumption or after it.
+func TestWhatWasInHandBeginsAnewToo(t *testing.T) {
+	for name, place := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx, old := t.Context(), lived(t, filepath.Join(t.TempDir(), "ledger.db"))
+			epoch, err := old.Join(ctx, "b", time.Hour)
+			must(t, err)
+			runID := func() hub.RunID { return "run_" + hub.RunID(time.Now().Format(time.RFC3339Nano)) }
+			list, err := old.Journal().Claim(ctx, epoch, 10, &store.Turn{}, runID)
+			if err != nil || len(list) != 1 {
+				t.Fatal(list, err)
+			}
+			url := place()
+			if _, _, err := store.Restore(ctx, restoring(t, backup(t, old), url)); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, url, time.Now)
+			if done, err := s.Resume(ctx, nil, nil); err != nil || !done {
+				t.Fatal(done, err)
+			}
+			if epoch, err = s.Join(ctx, "c", time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Recover(ctx, epoch, false); err != nil {
+				t.Fatal(err)
+			}
+			again, err := s.Journal().Claim(ctx, epoch, 10, &store.Turn{}, runID)
+			if err != nil || len(again) != 1 || again[0].Again || again[0].Run == list[0].Run {
+				t.Errorf("claimed %+v, %v; want the row with another run", again, err)
+			}
+		})
+	}
+}
+
 func asideCount(t *testing.T, url, schema string) (n int) {
 	t.Helper()
 	db, err := pgx.Connect(t.Context(), url)
@@ -367,4 +546,39 @@ func asideCount(t *testing.T, url, schema string) (n int) {
 	_, err = db.Exec(t.Context(), `DROP SCHEMA "`+schema+`" CASCADE`)
 	must(t, err)
 	return n
+}
+
+// TestATableOfSomebodyElse in the same schema is neither backed up nor emptied.
+func TestATableOfSomebodyElse(t *testing.T) {
+	server := os.Getenv("TEST_POSTGRES_URL")
+	if server == "" {
+		t.Skip("TEST_POSTGRES_URL is not set")
+	}
+	ctx, url := t.Context(), store.FreshSchema(t, server)
+	s := lived(t, url)
+	db, err := pgx.Connect(ctx, url)
+	must(t, err)
+	defer db.Close(context.Background())
+	_, err = db.Exec(ctx, `CREATE TABLE invoice_of_another (number TEXT, issued DATE); INSERT INTO invoice_of_another VALUES ('R-1', '2026-11-27')`)
+	must(t, err)
+	whole := backup(t, s)
+	for to, place := range places(t) {
+		if _, _, err := store.Restore(ctx, restoring(t, whole, place())); err != nil {
+			t.Errorf("to %s: %v", to, err)
+		}
+	}
+	epoch, err := s.Join(ctx, "a", 0)
+	must(t, err)
+	if _, err := s.Recover(ctx, epoch, true); err != nil {
+		t.Fatal(err)
+	}
+	r := restoring(t, whole, url)
+	r.Force = true
+	_, aside, err := store.Restore(ctx, r)
+	must(t, err)
+	var n int
+	must(t, db.QueryRow(ctx, `SELECT COUNT(*) FROM invoice_of_another`).Scan(&n))
+	if n != 1 || asideCount(t, url, aside) != 1 {
+		t.Errorf("%d of the other's rows are left, want the one", n)
+	}
 }

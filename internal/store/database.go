@@ -43,6 +43,8 @@ type database interface {
 // filler takes in many rows of one table; next gives nil after the last one.
 type filler interface {
 	tx
+	seize(ctx context.Context, list []table) error // keeps all others out until the end of the change
+	copyAside(ctx context.Context, list []table, stamp string) (to string, err error)
 	fill(ctx context.Context, t table, next func() ([]any, error)) error
 }
 

@@ -140,9 +140,21 @@ func tell(batch []*entry, settle func() error) {
 	}()
 }
 
-// together commits a batch; unheard says that it failed in the commit itself, which may have been made
-// all the same.
+// together commits a batch; what of it is no text is made one.
 func (j *Journal) together(batch []*entry) (settle func() error, unheard bool, err error) {
+	settle, unheard, err = j.once(batch)
+	if !noText(err) {
+		return settle, unheard, err
+	}
+	for _, e := range batch {
+		e.onlyText()
+	}
+	return j.once(batch)
+}
+
+// once commits a batch; unheard says that it failed in the commit itself, which may have been made
+// all the same.
+func (j *Journal) once(batch []*entry) (settle func() error, unheard bool, err error) {
 	ctx := context.WithoutCancel(batch[0].ctx) // a caller who leaves must not undo the others
 	given := &giving{hands: j.hands}
 	settle, err = j.store.db.commit(ctx, func(t tx) error {

@@ -332,6 +332,34 @@ func (r *batchRows) Next() bool {
 
 func (r *batchRows) Err() error { return errors.Join(r.Rows.Err(), r.err) }
 
+func (t *pgTx) seize(ctx context.Context, list []table) error {
+	names := make([]string, len(list))
+	for i, to := range list {
+		names[i] = pgx.Identifier{to.Name}.Sanitize()
+	}
+	_, err := t.exec(ctx, `LOCK TABLE `+strings.Join(names, ", ")+` IN ACCESS EXCLUSIVE MODE`)
+	return err
+}
+
+// copyAside copies all tables into a schema beside ours.
+func (t *pgTx) copyAside(ctx context.Context, list []table, stamp string) (to string, err error) {
+	r, err := t.query(ctx, `SELECT CURRENT_SCHEMA()`)
+	here, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
+	if err != nil {
+		return "", err
+	}
+	to = *here + "_before_" + stamp
+	if _, err := t.exec(ctx, `CREATE SCHEMA `+pgx.Identifier{to}.Sanitize()); err != nil {
+		return "", err
+	}
+	for _, from := range list {
+		if _, err := t.exec(ctx, `CREATE TABLE `+pgx.Identifier{to, from.Name}.Sanitize()+` AS TABLE `+pgx.Identifier{from.Name}.Sanitize()); err != nil {
+			return "", err
+		}
+	}
+	return to, nil
+}
+
 // fill copies. PostgreSQL copies nothing into a table behind a wall, not even for its owner: the wall is let down
 // for as long as it takes, within the transaction, which keeps all others out of the table.
 func (t *pgTx) fill(ctx context.Context, to table, next func() ([]any, error)) error {
@@ -353,7 +381,15 @@ func (t *pgTx) copyIn(ctx context.Context, to table, next func() ([]any, error))
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	_, err := t.c.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(next))
+	_, err := t.c.CopyFrom(ctx, pgx.Identifier{to.Name}, to.names(), pgx.CopyFromFunc(func() ([]any, error) {
+		row, err := next()
+		for i := range row {
+			if s, is := row[i].(string); is {
+				row[i] = text(s) // SQLite holds any
+			}
+		}
+		return row, err
+	}))
 	return err
 }
 

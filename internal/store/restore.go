@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"throughline/internal/crashpoint"
 	"throughline/internal/hub"
+	"throughline/internal/sqlite"
 )
 
 // Restoring says what is restored to where.
@@ -42,67 +44,62 @@ func Restore(ctx context.Context, r Restoring) (m Manifest, aside string, err er
 	if err != nil {
 		return m, "", err
 	}
-	stamp := r.Now().UTC().Format("20060102T150405")
-	if isPostgres(r.To) {
-		aside, err = r.intoPostgres(ctx, b, stamp)
-	} else {
-		aside, err = r.intoSQLite(ctx, b, stamp)
-	}
+	aside, err = r.put(ctx, b)
 	return m, aside, err
 }
 
-// intoSQLite fills a new file beside the old one and changes them in the end.
-func (r Restoring) intoSQLite(ctx context.Context, b *backupReader, stamp string) (aside string, err error) {
-	occupied, err := r.occupied(ctx)
+// put takes the place of what stands there in one transaction, which keeps out all others. Nothing is moved from under
+// the feet of a process that has the store open, though it sleeps: it meets the restored ledger when it goes on.
+func (r Restoring) put(ctx context.Context, b *backupReader) (aside string, err error) {
+	stamp := strings.ReplaceAll(r.Now().UTC().Format("20060102T150405.000"), ".", "")
+	s, aside, err := r.open(ctx, stamp)
 	if err != nil {
 		return "", err
 	}
-	fresh := r.To + ".restoring"
-	if err := remove(fresh); err != nil {
-		return "", err
-	}
-	if err := r.fillNew(ctx, b, fresh); err != nil {
-		return "", errors.Join(err, remove(fresh))
-	}
-	crashpoint.At("restore.move")
-	if occupied {
-		aside = r.To + ".before-" + stamp
-		err = move(r.To, aside)
-	} else {
-		err = remove(r.To)
-	}
-	crashpoint.At("restore.moved")
-	if err == nil {
-		err = move(fresh, r.To)
-	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	err = s.db.fill(ctx, func(t filler) error {
+		list, err := tables(ctx, t, s.db.dialect())
+		if err != nil {
+			return err
+		}
+		if err := t.seize(ctx, list); err != nil {
+			return err
+		}
+		occupied, err := r.free(ctx, s, t)
+		if err != nil {
+			return err
+		}
+		if occupied {
+			if aside, err = t.copyAside(ctx, list, stamp); err != nil {
+				return fmt.Errorf("copy aside what stands there: %w", err)
+			}
+		}
+		crashpoint.At("restore.fill")
+		if err := s.refill(ctx, t, b); err != nil {
+			return err
+		}
+		crashpoint.At("restore.filled")
+		return nil
+	})
 	return aside, err
 }
 
-func (r Restoring) fillNew(ctx context.Context, b *backupReader, path string) (err error) {
-	s, err := Open(ctx, path, r.Now)
-	if err != nil {
-		return err
+// open opens the store. A file that cannot be read is moved where force says so; one that somebody has locked is not.
+func (r Restoring) open(ctx context.Context, stamp string) (s *Store, aside string, err error) {
+	s, err = Open(ctx, r.To, r.Now)
+	if err == nil || !r.Force || isPostgres(r.To) || !sqlite.Unreadable(err) {
+		return s, "", err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	return s.db.fill(ctx, func(t filler) error { return s.refill(ctx, t, b) })
+	aside = r.To + before + stamp
+	if moved := move(r.To, aside); moved != nil {
+		return nil, "", errors.Join(err, moved)
+	}
+	s, err = Open(ctx, r.To, r.Now)
+	return s, aside, err
 }
 
-// occupied reports whether the file holds a ledger with anybody's data. One that is in use, or that
-// cannot be read, is left alone, unless it is to be moved.
-func (r Restoring) occupied(ctx context.Context) (bool, error) {
-	if _, err := os.Stat(r.To); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	s, err := Open(ctx, r.To, r.Now)
-	if err != nil && r.Force {
-		return true, nil // whatever it is, it is moved
-	}
-	if err != nil {
-		return false, err
-	}
-	there, err := r.free(ctx, s, s.db)
-	return there, errors.Join(err, s.Close())
-}
+// before is between the name of a ledger and when another one took its place.
+const before = ".before-"
 
 // free refuses a target that a node works on, and one that holds data unless force moves it aside.
 func (r Restoring) free(ctx context.Context, s *Store, t tx) (occupied bool, err error) {
@@ -130,48 +127,6 @@ func (r Restoring) free(ctx context.Context, s *Store, t tx) (occupied bool, err
 	return len(any) > 0, nil
 }
 
-// intoPostgres does everything in one transaction.
-func (r Restoring) intoPostgres(ctx context.Context, b *backupReader, stamp string) (aside string, err error) {
-	s, err := Open(ctx, r.To, r.Now)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	err = s.db.fill(ctx, func(t filler) error {
-		occupied, err := r.free(ctx, s, t)
-		if err != nil {
-			return err
-		}
-		if occupied {
-			if aside, err = copyAside(ctx, t, s.db.dialect(), stamp); err != nil {
-				return err
-			}
-		}
-		return s.refill(ctx, t, b)
-	})
-	return aside, err
-}
-
-// copyAside copies all tables into a schema beside ours.
-func copyAside(ctx context.Context, t tx, d dialect, stamp string) (name string, err error) {
-	r, err := t.query(ctx, `SELECT CURRENT_SCHEMA()`)
-	here, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
-	if err != nil {
-		return "", err
-	}
-	name = *here + "_before_" + stamp
-	if _, err := t.exec(ctx, `CREATE SCHEMA "`+name+`"`); err != nil {
-		return "", err
-	}
-	list, err := tables(ctx, t, d)
-	for _, tab := range list {
-		if _, err := t.exec(ctx, `CREATE TABLE "`+name+`".`+tab.Name+` AS TABLE `+tab.Name); err != nil {
-			return "", err
-		}
-	}
-	return name, err
-}
-
 // refill puts the rows of a backup in place of all that stands there, and holds the ledger. Whoever
 // worked on it when the backup was taken does not any more.
 func (s *Store) refill(ctx context.Context, t filler, b *backupReader) error {
@@ -185,8 +140,10 @@ func (s *Store) refill(ctx context.Context, t filler, b *backupReader) error {
 	if err := s.rows(ctx, t, b); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `UPDATE node SET lease_until = 0`); err != nil {
-		return err
+	for _, q := range []string{`DELETE FROM node`, `UPDATE work SET state = 'ready', epoch = 0 WHERE state = 'running'`} {
+		if _, err := t.exec(ctx, q); err != nil {
+			return err
+		}
 	}
 	l, err := self(ctx, t, "")
 	if err != nil {
@@ -235,15 +192,6 @@ var parts = []string{"-wal", "-shm", ""}
 func move(from, to string) error {
 	for _, part := range parts {
 		if err := os.Rename(from+part, to+part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func remove(path string) error {
-	for _, part := range parts {
-		if err := os.Remove(path + part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

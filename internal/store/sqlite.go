@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 
@@ -28,13 +29,13 @@ type sqliteDB struct {
 }
 
 // openSQLite opens a file.
-func openSQLite(ctx context.Context, path string, synced bool) (database, error) {
+func openSQLite(ctx context.Context, path string, synced bool, ready readying) (database, error) {
 	// Of its own accord SQLite syncs only what a checkpoint moves (NORMAL): the log is synced by disk.
 	synchronous := "synchronous=NORMAL"
 	if !synced {
 		synchronous = "synchronous=OFF"
 	}
-	if err := migrateSQLite(ctx, path); err != nil {
+	if err := readySQLite(ctx, path, ready); err != nil {
 		return nil, err
 	}
 	d := &sqliteDB{path: path, pragmas: []string{"journal_mode=WAL", "temp_store=MEMORY", "cache_size=-16000", "wal_autocheckpoint=8000", synchronous},
@@ -48,13 +49,13 @@ func openSQLite(ctx context.Context, path string, synced bool) (database, error)
 	return d, nil
 }
 
-func migrateSQLite(ctx context.Context, path string) (err error) {
+func readySQLite(ctx context.Context, path string, ready readying) (err error) {
 	files, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	return migrate(ctx, files, goose.DialectSQLite3)
+	return ready(ctx, files, goose.DialectSQLite3)
 }
 
 func (d *sqliteDB) open(ctx context.Context, synced bool) (err error) {
@@ -179,7 +180,37 @@ func (d *sqliteDB) snapshot(ctx context.Context, f func(tx) error) (err error) {
 }
 
 func (d *sqliteDB) fill(ctx context.Context, f func(filler) error) error {
-	return d.change(ctx, func(tx) error { return f(d.writer) })
+	return d.change(ctx, func(tx) error { return f(sqliteFiller{d.writer, d}) })
+}
+
+// sqliteFiller is the writer: who has begun to write keeps out all others anyway.
+type sqliteFiller struct {
+	*conn
+	db *sqliteDB
+}
+
+func (sqliteFiller) seize(context.Context, []table) error { return nil }
+
+// copyAside copies the file as it stood before the change, which a reader still sees.
+func (f sqliteFiller) copyAside(ctx context.Context, _ []table, stamp string) (to string, err error) {
+	c, err := f.db.connect()
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	to = f.db.path + before + stamp
+	if _, err := c.exec(ctx, `VACUUM INTO ?`, to); err != nil {
+		return "", err
+	}
+	return to, syncFile(to)
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (c *conn) fill(ctx context.Context, t table, next func() ([]any, error)) error {

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -34,12 +36,25 @@ type Store struct {
 // a SQLite file. Now is the process's clock; on PostgreSQL leases go by the database's clock
 // instead, so that nodes need not agree on the time (T2).
 func Open(ctx context.Context, url string, now func() time.Time) (*Store, error) {
+	return openAs(ctx, url, now, migrate)
+}
+
+// OpenExisting opens a store for those who want to know or to say something about it: there is one, and it is of this
+// version. It makes none, and changes none under the feet of another version that serves it.
+func OpenExisting(ctx context.Context, url string, now func() time.Time) (*Store, error) {
+	if _, err := os.Stat(url); !isPostgres(url) && errors.Is(err, fs.ErrNotExist) {
+		return nil, noLedger(err)
+	}
+	return openAs(ctx, url, now, current)
+}
+
+func openAs(ctx context.Context, url string, now func() time.Time, ready readying) (*Store, error) {
 	var db database
 	var err error
 	if isPostgres(url) {
-		db, err = openPostgres(ctx, url)
+		db, err = openPostgres(ctx, url, ready)
 	} else {
-		db, err = openSQLite(ctx, url, true)
+		db, err = openSQLite(ctx, url, true, ready)
 	}
 	return opened(ctx, db, err, now)
 }
@@ -47,11 +62,14 @@ func Open(ctx context.Context, url string, now func() time.Time) (*Store, error)
 // OpenUnsynced opens a SQLite file whose commits are not on disk when they return: for simulations,
 // in which a crash ends the process and never the machine.
 func OpenUnsynced(ctx context.Context, path string, now func() time.Time) (*Store, error) {
-	db, err := openSQLite(ctx, path, false)
+	db, err := openSQLite(ctx, path, false, migrate)
 	return opened(ctx, db, err, now)
 }
 
 func opened(ctx context.Context, db database, err error, now func() time.Time) (*Store, error) {
+	if hub.AsError(err) != nil {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &hub.Error{Kind: hub.Unavailable, Code: "store.open", Message: "The store cannot be opened.",
 			Hint: "Check the path or URL of the store, and that it may be written.", Err: err}
@@ -80,7 +98,7 @@ func (s *Store) Learn(ctx context.Context) error {
 // Close waits for what is being written and closes.
 func (s *Store) Close() error { return s.db.close() }
 
-func openPostgres(ctx context.Context, url string) (database, error) {
+func openPostgres(ctx context.Context, url string, ready readying) (database, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, err
@@ -108,7 +126,7 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 	}
 	std := stdlib.OpenDBFromPool(pool)
 	defer std.Close()
-	if err := migrate(ctx, std, goose.DialectPostgres); err != nil {
+	if err := ready(ctx, std, goose.DialectPostgres); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -125,19 +143,53 @@ func openPostgres(ctx context.Context, url string) (database, error) {
 // quickly lets long values be packed by the quicker of the two ways, where the server has it.
 const quickly = `SELECT set_config(name, 'lz4', false) FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)`
 
+// readying is what is done with a database's tables before it is used.
+type readying func(context.Context, *sql.DB, goose.Dialect) error
+
+// migrate makes the tables, or brings them up to this version.
 func migrate(ctx context.Context, db *sql.DB, d goose.Dialect) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(d, db, formed{dir, forms[d]})
+	p, err := steps(db, d)
 	if err != nil {
 		return err
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	return nil
+	return current(ctx, db, d)
+}
+
+// current refuses tables of another version, and a place without any.
+func current(ctx context.Context, db *sql.DB, d goose.Dialect) error {
+	p, err := steps(db, d)
+	if err != nil {
+		return err
+	}
+	list := p.ListSources()
+	ours, theirs := list[len(list)-1].Version, int64(0)
+	if err := db.QueryRowContext(ctx, `SELECT MAX(version_id) FROM goose_db_version`).Scan(&theirs); err != nil {
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42P01" || strings.Contains(err.Error(), "no such table") {
+			return noLedger(err)
+		}
+		return fmt.Errorf("read the ledger's version: %w", err)
+	}
+	if theirs == ours {
+		return nil
+	}
+	return &hub.Error{Kind: hub.Conflict, Code: "store.version", Message: fmt.Sprintf("The ledger is of another version (schema %d, this one has %d).", theirs, ours),
+		Hint: "Use the version that serves it; a service of a newer one brings it up when it starts."}
+}
+
+func noLedger(err error) error {
+	return &hub.Error{Kind: hub.NotFound, Code: "store.none", Message: "There is no ledger there.", Hint: "Check --data and --store.", Err: err}
+}
+
+func steps(db *sql.DB, d goose.Dialect) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(d, db, formed{dir, forms[d]})
 }
 
 // forms make a database's own migration of the one text: lines for it alone, and on PostgreSQL the order of bytes, which is

@@ -100,7 +100,7 @@ func WaitsOnWrite(c hub.ConnectionID, id hub.RecordID) string { return WaitsOn(c
 const writeSuffix = "/write"
 
 // TakeOver gives an open write to a row that waits for it, where the row that opened it has come to rest without
-// settling it: its record is not wanted any more, or a person has to look at it first. Who settles it then is
+// settling it: its record is not wanted any more, a person has to look at it first, or its flow is paused. Who settles it then is
 // decided here, once; false: it is still the other one's. It is a run's door (Unwalled): it looks at the node's lease.
 func (t *Tenant) TakeOver(ctx context.Context, open Write, by hub.Work, entry AuditEntry) (taken bool, err error) {
 	if rests, err := t.rests(ctx, t.db, open, ""); err != nil || !rests {
@@ -128,11 +128,11 @@ func (t *Tenant) TakeOver(ctx context.Context, open Write, by hub.Work, entry Au
 	return taken, err
 }
 
-// rests reports whether the row that opened a write has nothing more to do by itself.
+// rests reports whether the row that opened a write has nothing more to do by itself; one of a paused flow has not.
 func (t *Tenant) rests(ctx context.Context, x tx, open Write, lock string) (bool, error) {
-	r, err := x.query(ctx, `SELECT state FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+lock, t.id, open.Deployment, open.Key)
-	list, err := all(r, err, func(r rows, v *hub.WorkState) error { return r.Scan(v) })
-	return len(list) == 0 || list[0] == hub.Idle || list[0] == hub.Stopped, err
+	r, err := x.query(ctx, `SELECT state, waits_on FROM work WHERE tenant = ? AND deployment = ? AND record_key = ?`+lock, t.id, open.Deployment, open.Key)
+	w, err := one(all(r, err, func(r rows, w *hub.Work) error { return r.Scan(&w.State, &w.WaitsOn) }))
+	return err == nil && (w == nil || w.State == hub.Idle || w.State == hub.Stopped || w.WaitsOn == onFlow(open.Deployment)), err
 }
 
 // release makes ready what waits for records whose writes have ended, however they ended, or that were

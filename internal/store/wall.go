@@ -219,7 +219,7 @@ type walledTable struct {
 	policies    []string // name and role of each
 }
 
-// walledTables are all that have a tenant in each row: those that a later migration makes as well.
+// walledTables are all of ours that have a tenant in each row: those that a later migration makes as well.
 func walledTables(ctx context.Context, t pgx.Tx, w wall) ([]walledTable, error) {
 	const q = `
 		SELECT c.relname, pg_get_userbyid(c.relowner)::text, c.relrowsecurity AND c.relforcerowsecurity,
@@ -229,9 +229,14 @@ func walledTables(ctx context.Context, t pgx.Tx, w wall) ([]walledTable, error) 
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' AND NOT a.attisdropped
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname`
 	r, err := t.Query(ctx, q, w.role)
-	return all(rows(r), err, func(r rows, x *walledTable) error {
+	list, err := all(rows(r), err, func(r rows, x *walledTable) error {
 		return r.Scan(&x.name, &x.owner, &x.forced, &x.granted, &x.policies)
 	})
+	if err != nil {
+		return nil, err
+	}
+	mine, err := ours()
+	return slices.DeleteFunc(list, func(x walledTable) bool { return !mine[x.name] }), err
 }
 
 // wallIn gives a table what it lacks.

@@ -220,3 +220,18 @@ func TestALoginThatNoWallHolds(t *testing.T) {
 		t.Errorf("event %v, %v", e, err)
 	}
 }
+
+// TestAnothersTableIsNotWalled, though it has a tenant in each row, too.
+func TestAnothersTableIsNotWalled(t *testing.T) {
+	url := FreshSchema(t, server(t))
+	asked(t, url, []string{`CREATE TABLE flat_of_another (tenant TEXT)`}, nil)
+	s, err := Open(t.Context(), url, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.db.query(t.Context(), `SELECT CAST(relrowsecurity AS TEXT) FROM pg_class WHERE oid = CAST('flat_of_another' AS regclass)`)
+	if walled, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) })); err != nil || *walled != "false" {
+		t.Errorf("it has row-level security by now: %v", err)
+	}
+}

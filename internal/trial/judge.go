@@ -69,7 +69,10 @@ func (r *chaosRun) ledgers(ctx context.Context) (l oracle.Ledgers, err error) {
 		}
 		for _, run := range runs {
 			key, _ := hub.ParseRecordKey(run.Key)
-			l.Outcomes = append(l.Outcomes, oracle.Outcome{At: run.Ended, Tenant: t, Key: key.ID, State: string(run.Outcome), Code: run.Code})
+			l.Outcomes = append(l.Outcomes, oracle.Outcome{At: run.Ended, Tenant: t, Key: key.ID, Flow: string(run.Deployment), State: string(run.Outcome), Code: run.Code})
+		}
+		if _, err := s.Tenant(hub.TenantID(t)).VerifyAudit(ctx); err != nil {
+			return l, err
 		}
 	}
 	return l, nil

@@ -72,6 +72,36 @@ func leftByParked(b *bench) {
 	}
 }
 
+// leftByPaused: nor one whose flow somebody has paused, for as long as it is. Its row may have come to rest in any way.
+func leftByPaused(b *bench) {
+	b.must(b.store.Apply(b.ctx, store.Setup{Customer: store.Customer{ID: "t1", Name: "T"}, Deployments: []store.Deployment{{Tenant: "t1", ID: "deals", Revision: 1, State: "active", Spec: "{}"}}}))
+	b.accept("t1", "1", "e1", 0)
+	first := b.one()
+	open := b.opened(first, "op1")
+	waits := first
+	waits.State, waits.Due = hub.Later, b.clock.Now().Add(time.Hour)
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Defer: &store.Defer{Work: waits}})
+	b.must(err)
+	second := first
+	second.Deployment, second.Run = "second", "run_second"
+	if b.takes(open, second) {
+		b.Error("taken over from one that goes on in an hour")
+	}
+	for _, state := range []string{"paused", "active", "paused"} {
+		done, err := b.store.Tenant("t1").SetFlowState(b.ctx, "deals", state, store.AuditEntry{At: b.clock.Now()})
+		b.must(err)
+		if !done {
+			b.Fatalf("it was %s already", state)
+		}
+		if state == "active" && b.takes(open, second) {
+			b.Error("taken over from one that goes on again")
+		}
+	}
+	if !b.takes(open, second) {
+		b.Error("not taken over from one that is paused")
+	}
+}
+
 // untilATime: a row that waits for a write no longer than until a time.
 func untilATime(b *bench) {
 	wait := func() {

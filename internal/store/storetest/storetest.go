@@ -99,6 +99,7 @@ func Run(t *testing.T, open Opener) {
 		"who waits for what an edit has set looks again":                 endingWait,
 		"a person says who a record is over there":                       linking,
 		"how the records of a claim are known is asked at once":          lookedUp,
+		"a write whose flow is paused is taken over":                     leftByPaused,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()

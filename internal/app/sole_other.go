@@ -1,0 +1,7 @@
+//go:build !unix
+
+package app
+
+import "os"
+
+func lock(*os.File) (taken bool) { return false }
