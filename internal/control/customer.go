@@ -14,6 +14,7 @@ import (
 
 	"throughline/internal/access"
 	"throughline/internal/catalog"
+	"throughline/internal/engine"
 	"throughline/internal/hub"
 	"throughline/internal/ingest"
 	"throughline/internal/specfile"
@@ -83,8 +84,9 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 	}
 	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{}, failed: map[hub.ConnectionID]bool{},
 		setup: &store.Setup{Customer: store.Customer{ID: tenant, Name: f.Name, Zone: f.Zone, Currency: f.Currency, Created: c.now()}}}
-	if _, err := time.LoadLocation(f.Zone); err != nil {
+	if _, err := time.LoadLocation(f.Zone); err != nil || f.Zone == "Local" {
 		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
+		f.Zone = "UTC" // it is told; its flows shall tell what else is wrong
 	}
 	for _, step := range []func(context.Context) error{p.connections, p.flows} {
 		if err := step(ctx); err != nil {
@@ -191,11 +193,18 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	if err != nil {
 		return c, false, err
 	}
+	known := system.Connector.File.Settings
+	for _, name := range slices.Sorted(maps.Keys(e.Value.Settings)) {
+		if _, ok := known.Get(name); !ok { // a misspelt one would be obeyed by nobody, and its default taken without a word
+			return c, false, &hub.Error{Kind: hub.Invalid, Code: "connection.setting_unknown", Field: "settings." + name, Message: fmt.Sprintf("%s has no setting %q.", e.Value.Connector, name),
+				Hint: "It has " + strings.Join(known.Keys(), ", ") + "."}
+		}
+	}
 	settings := maps.Clone(e.Value.Settings)
 	if settings == nil {
 		settings = map[string]string{}
 	}
-	for _, s := range system.Connector.File.Settings {
+	for _, s := range known {
 		if settings[s.Key] == "" && s.Value.Default != "" {
 			settings[s.Key] = s.Value.Default
 		}
@@ -315,7 +324,8 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 	for _, e := range p.file.Packages {
 		v, err := e.Value.Data()
 		if err != nil {
-			return nil, err
+			p.problems.Add(e.Pos, "packages."+e.Key, err.Error(), "Write the value itself.")
+			continue
 		}
 		fields, ok := v.(map[string]any)
 		if !ok {
@@ -323,6 +333,10 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 			continue
 		}
 		fields["code"] = e.Key
+		if _, err := engine.Package(p.c.catalog.Schemas, e.Key, fields); err != nil {
+			p.problems.Add(e.Pos, "packages."+e.Key, err.Error(), "")
+			continue
+		}
 		out[e.Key] = fields
 	}
 	return out, nil
@@ -338,7 +352,7 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 		Values: e.Value.Values, Packages: packages, Rates: p.file.Rates, Extend: e.Value.Extend}
 	for _, v := range e.Value.Parameters {
 		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {
-			return err
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + v.Key, Message: err.Error(), Hint: "Write the value itself."}
 		}
 	}
 	f, err := p.c.loader.Compile(ctx, p.tenant, hub.DeploymentID(e.Key), 0, spec, p.conns)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -202,10 +203,8 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.role_missing", Field: "roles." + role, Message: fmt.Sprintf("The flow needs a connection in the role %s.", role), Hint: "Name one under roles:."}
 		}
 	}
-	for _, p := range t.File.Parameters {
-		if f.Answers[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error()}
-		}
+	if f.Answers, err = answers(t, spec); err != nil {
+		return nil, err
 	}
 	if err := f.schedule(spec); err != nil {
 		return nil, err
@@ -218,11 +217,31 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 	return f, f.Check()
 }
 
+// answers are what the flow says to the template's parameters. One that the template does not have is refused: a misspelt
+// limit would limit nothing.
+func answers(t *workflow.Template, spec workflow.Spec) (map[string]any, error) {
+	known := t.File.Parameters
+	for _, name := range slices.Sorted(maps.Keys(spec.Parameters)) {
+		if _, ok := known.Get(name); !ok {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter_unknown", Field: "parameters." + name, Message: fmt.Sprintf("The template has no parameter %q.", name),
+				Hint: "It has " + strings.Join(known.Keys(), ", ") + "."}
+		}
+	}
+	out := map[string]any{}
+	for _, p := range known {
+		var err error
+		if out[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error(), Hint: strings.TrimSuffix(p.Value.Title+": "+p.Value.About, ": ")}
+		}
+	}
+	return out, nil
+}
+
 // schedule reads when the flow polls and from which day on.
 func (f *Flow) schedule(spec workflow.Spec) (err error) {
 	zone := cmp.Or(spec.Zone, "UTC")
 	if f.Zone, err = time.LoadLocation(zone); err != nil {
-		return err
+		return &hub.Error{Kind: hub.Invalid, Code: "flow.zone", Message: fmt.Sprintf("There is no time zone %q.", zone), Hint: "Write it like Europe/Amsterdam."}
 	}
 	for _, look := range []struct {
 		text string
@@ -248,20 +267,26 @@ func (f *Flow) schedule(spec workflow.Spec) (err error) {
 
 // packages checks the tenant's service packages against their schema.
 func (l *Loader) packages(spec workflow.Spec) (map[string]map[string]any, error) {
-	schema, out := l.catalog.Schemas.Schema("service_package"), map[string]map[string]any{}
+	out := map[string]map[string]any{}
 	for code, fields := range spec.Packages {
-		typed, err := schema.Parse(fields)
-		if err != nil {
+		var err error
+		if out[code], err = Package(l.catalog.Schemas, code, fields); err != nil {
 			return nil, fmt.Errorf("package %s: %w", code, err)
 		}
-		typed["code"] = code
-		rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
-		if err != nil {
-			return nil, fmt.Errorf("package %s: %w", code, err)
-		}
-		out[code] = rec.Fields
 	}
 	return out, nil
+}
+
+// Package is a service package as its schema has it.
+func Package(schemas *canonical.Set, code string, fields map[string]any) (map[string]any, error) {
+	schema := schemas.Schema("service_package")
+	typed, err := schema.Parse(fields)
+	if err != nil {
+		return nil, err
+	}
+	typed["code"] = code
+	rec, err := schema.Normalise(canonical.Record{Type: schema.Record, Fields: typed})
+	return rec.Fields, err
 }
 
 func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec) (*End, error) {

@@ -135,24 +135,22 @@ func (p Parameter) Answer(given any) (any, error) {
 	}
 	s, text := given.(string)
 	switch p.Type {
-	case "money":
-		if s == "" || s == "none" {
-			return nil, nil
-		}
-		return exact.ParseMoney(s)
-	case "date":
-		if s == "" || s == "none" {
-			return nil, nil
-		}
-		return exact.ParseDate(s)
+	case "money", "date":
+		return amountOrDay(p.Type, s, text)
 	case "bool":
 		if b, ok := given.(bool); ok {
 			return b, nil
 		}
+		if s != "true" && s != "false" && s != "" {
+			return nil, fmt.Errorf("true or false is wanted")
+		}
 		return s == "true", nil
 	case "list":
+		if list, is := given.([]any); is {
+			return list, nil
+		}
 		if !text {
-			return given, nil
+			return nil, fmt.Errorf("a list is wanted")
 		}
 		var list []any
 		for _, e := range strings.Fields(strings.ReplaceAll(s, ",", " ")) {
@@ -181,4 +179,20 @@ func (p Parameter) Answer(given any) (any, error) {
 		return nil, fmt.Errorf("%q is none of %s", s, strings.Join(p.Values, ", "))
 	}
 	return s, nil
+}
+
+// amountOrDay reads an amount of money or a date. What is no text, as 500 without its currency, is not taken for none: a
+// limit would be gone without a word.
+func amountOrDay(kind, s string, text bool) (any, error) {
+	switch {
+	case !text && kind == "money":
+		return nil, fmt.Errorf("an amount with its currency is wanted, like 500 EUR")
+	case !text:
+		return nil, fmt.Errorf("a date is wanted, like 2026-10-31")
+	case s == "" || s == "none":
+		return nil, nil
+	case kind == "money":
+		return exact.ParseMoney(s)
+	}
+	return exact.ParseDate(s)
 }
