@@ -166,6 +166,9 @@ func (p *planner) connections(ctx context.Context) error {
 	for _, e := range p.file.Connections {
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
+		if p.by.Tenant != access.Everyone && (err != nil || !same) {
+			err = errPartners // whatever was wrong: it would tell what this machine has
+		}
 		if err != nil {
 			if err := p.problem(e.Pos, "connections."+e.Key, err); err != nil {
 				return err
@@ -187,6 +190,11 @@ func (p *planner) connections(ctx context.Context) error {
 	}
 	return nil
 }
+
+// errPartners refuses a connection to a customer's own admin: what its reference names is read from the partner's machine,
+// where other customers' secrets are too, and would be sent to the address beside it.
+var errPartners = &hub.Error{Kind: hub.Invalid, Code: "connection.partners", Message: "A key for one customer leaves its connections as they are.",
+	Hint: "Have the partner, whose machine holds the secrets, apply this connection; flows, rates and packages are yours to change."}
 
 func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpec], before store.Connection) (c store.Connection, same bool, err error) {
 	system, err := p.c.catalog.System(e.Value.Connector)
