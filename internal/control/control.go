@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"throughline/internal/access"
@@ -76,35 +75,10 @@ const (
 	Approve = "approve" // say yes to what was asked, and go on
 )
 
-// ResolveException closes an exception; retry and approve put its run back to work. Doing it twice
-// does it once.
+// ResolveException retries, ignores or approves one exception (see Resolve).
 func (c *Control) ResolveException(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ExceptionID, how, reason string) error {
-	if err := c.may(ctx, by, access.ResolveExceptions, tenant); err != nil {
-		return err
-	}
-	state := map[string]string{Retry: "resolved", Ignore: "ignored", Approve: "approved"}[how]
-	if state == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "exception.action", Message: fmt.Sprintf("%q is no way to resolve an exception.", how), Hint: "Use retry, ignore or approve."}
-	}
-	t := c.store.Tenant(tenant)
-	e, err := t.Exception(ctx, id)
-	if err != nil {
-		return err
-	}
-	if e == nil {
-		return errNoException
-	}
-	switch {
-	case how == Ignore && reason == "":
-		return errNoReason
-	case how == Ignore && slices.Contains(ticks, e.Key):
-		return errTicks
-	}
-	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
-		return err
-	}
-	c.changed()
-	return nil
+	_, err := c.Resolve(ctx, by, tenant, Resolving{Exceptions: []hub.ExceptionID{id}, How: how, Reason: reason})
+	return err
 }
 
 // KnownRecord is a canonical record with where it is known.

@@ -172,8 +172,8 @@ func (r *resolver) plan(ctx context.Context, t target) error {
 	case Set:
 		return r.planSet(ctx, t)
 	}
-	if code := onlyFor[r.How]; code != "" && t.Code != code {
-		return r.notFor(t, "It is for "+code+".")
+	if codes := onlyFor[r.How]; codes != nil && !slices.Contains(codes, t.Code) {
+		return r.notFor(t, "It is for "+strings.Join(codes, " and ")+".")
 	}
 	if r.How == Reopen && t.WaitsOn != "" {
 		return r.notFor(t, "What waits is open.")
@@ -215,8 +215,8 @@ var ticks = []string{ingest.PollKey, ingest.SweepKey}
 
 var errTicks = &hub.Error{Kind: hub.Invalid, Code: "exception.ticks", Message: "A poll or sweep of the flow is among these; ignored, the flow would look for nothing any more.", Hint: "Retry it; or ignore it until a day, or pause the flow."}
 
-// onlyFor are the actions that answer one question.
-var onlyFor = map[string]string{Approve: "approval.wanted", engine.Credit: "posting.fixed", engine.NextInvoice: "posting.fixed", engine.Leave: "posting.fixed"}
+// onlyFor are the actions that answer a question, with the codes that ask it.
+var onlyFor = map[string][]string{Approve: {"approval.wanted", "write.lost_time"}, engine.Credit: {"posting.fixed"}, engine.NextInvoice: {"posting.fixed"}, engine.Leave: {"posting.fixed"}}
 
 // becomes is what happens to one record, and to many.
 var becomes = map[string][2]string{

@@ -15,6 +15,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"throughline/internal/access"
+	"throughline/internal/control"
 	"throughline/internal/hub"
 	"throughline/internal/store"
 )
@@ -170,7 +172,7 @@ func TestASearchAfterARestoreWaitsUntilItCanBeTrusted(t *testing.T) {
 // sent before; a person's word sends it, and the end of the lost time ends the asking.
 func TestWhatNothingProtectsIsAskedAfterARestore(t *testing.T) {
 	for name, answer := range map[string]func(*house){
-		"approved":                       func(h *house) { h.resolve("approved") },
+		"approved":                       (*house).approve,
 		"trusted, and tried once more":   func(h *house) { h.trust(); h.resolve("resolved") },
 		"tried once more, without a yes": nil,
 	} {
@@ -214,6 +216,20 @@ func (h *house) resolve(state string) {
 		if _, err := h.store.Tenant("t1").CloseException(context.Background(), x.ID, state, state, true, entry); err != nil {
 			h.Fatal(err)
 		}
+	}
+}
+
+// approve says yes to what is asked, as people do.
+func (h *house) approve() {
+	h.Helper()
+	var ids []hub.ExceptionID
+	for _, x := range h.exceptions() {
+		ids = append(ids, x.ID)
+	}
+	desk := control.New(control.Parts{Store: h.store, Now: h.clock.Now, Changed: func() {}})
+	r, err := desk.Resolve(context.Background(), access.Principal{Name: "ana", Role: "operator", Tenant: access.Everyone}, "t1", control.Resolving{Exceptions: ids, How: control.Approve})
+	if err != nil || r.Done != len(ids) {
+		h.Fatal(r, err)
 	}
 }
 
@@ -314,7 +330,7 @@ func TestAYesIsForOneWrite(t *testing.T) {
 		if len(open) != 1 || open[0].Code != "write.lost_time" || len(h.far.created[path]) != 0 {
 			t.Fatalf("question %d: exceptions %+v, created %v", n+1, open, h.far.created)
 		}
-		h.resolve("approved")
+		h.approve()
 	}
 	h.drain()
 	h.once()
