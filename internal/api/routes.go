@@ -188,12 +188,17 @@ func (a *API) customers() {
 		OfCustomer
 		Connection string `path:"connection"`
 		Kind       string `path:"kind" doc:"the connector's own word for the record"`
+		Check      bool   `query:"check" doc:"only look whether all rows could be taken, and what they say"`
 		RawBody    []byte `contentType:"text/csv"`
 	}
 	handle(a, "POST", "/v1/customers/{customer}/connections/{connection}/records/{kind}", "upload-records", "Take records from a table, as if their system had told of them",
 		func(ctx context.Context, by access.Principal, t *table) (Taken, error) {
+			if t.Check {
+				list, err := a.control.CheckUpload(ctx, by, hub.TenantID(t.Customer), hub.ConnectionID(t.Connection), t.Kind, t.RawBody)
+				return Taken{Checked: each(list, viewRow).Items}, err
+			}
 			rows, fresh, err := a.control.Upload(ctx, by, hub.TenantID(t.Customer), hub.ConnectionID(t.Connection), t.Kind, t.RawBody)
-			return Taken{rows, fresh}, err
+			return Taken{Rows: rows, New: fresh}, err
 		})
 }
 

@@ -13,6 +13,7 @@ import (
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
 	"throughline/internal/hub"
+	"throughline/internal/ingest"
 	"throughline/internal/store"
 )
 
@@ -32,6 +33,7 @@ type Control struct {
 // Intake takes records that a person brings (package ingest).
 type Intake interface {
 	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte, audit store.AuditEntry) (rows, fresh int, err error)
+	Check(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) ([]ingest.UploadRow, error)
 }
 
 // Parts are what a Control works with.

@@ -114,7 +114,7 @@ func (w *write) adopt() error {
 // operation of this record: who has looked for one write has not looked for the run's others.
 func (w *write) askPerson(operation string) error {
 	r, rec := w.run, w.res.record
-	wanted := &hub.Error{Kind: hub.Blocked, Code: codeLost, Field: string(w.end.Conn.ID) + " " + operation,
+	wanted := &hub.Error{Kind: hub.Blocked, Code: "write.lost_time", Field: string(w.end.Conn.ID) + " " + operation,
 		Message: fmt.Sprintf("The ledger was restored, and nobody knows whether %s has been sent to %s before, for the %s %s.", operation, w.end.Conn.ID, strings.ReplaceAll(rec.Type, "_", " "), rec.ID),
 		Hint:    "Look there: if it stands there, ignore this; if not, approve it, and it is sent."}
 	until := r.e.Standing().LostUntil
