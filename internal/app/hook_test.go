@@ -114,3 +114,22 @@ func TestAReplayedDeliveryHasOneEffect(t *testing.T) {
 		t.Errorf("the event had %d runs: %+v; want one, filtered, for the deal is not won", len(list), list)
 	}
 }
+
+// TestAFlowThatCannotBeOpened is our trouble, not the sender's: a delivery that is signed as it should be comes again
+// later, and is told apart from a stranger's.
+func TestAFlowThatCannotBeOpened(t *testing.T) {
+	h := newHouse(t)
+	now := time.Now()
+	if err := h.App.Store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "northwind", Name: "Northwind", Zone: "UTC", Currency: "EUR", Created: now},
+		Deployments: []store.Deployment{{Tenant: "northwind", ID: "own", Revision: 1, State: "active", Spec: `{"template": "of-a-folder-that-is-gone", "version": 1}`, Created: now}}}); err != nil {
+		t.Fatal(err)
+	}
+	h.ahead.Add(int64(2 * time.Second))
+	body := delivery(1, knownDeal)
+	if status, header, text := h.request("POST", crm, h.signed(crm, secret, body, now.Add(2*time.Second)), body); status != 503 || header.Get("Retry-After") == "" {
+		t.Errorf("answered %d %s, want 503 and when to come again", status, text)
+	}
+	if status, _, text := h.request("POST", crm, h.signed(crm, "guess", body, now.Add(2*time.Second)), body); status != 401 {
+		t.Errorf("a stranger is answered %d %s", status, text)
+	}
+}
