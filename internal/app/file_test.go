@@ -37,6 +37,8 @@ func TestWordsThatNobodyWouldObey(t *testing.T) {
 		{"a role that the template does not have", "roles: {crm: crm, erp: erp, time: time}", "roles: {crm: crm, erp: erp, tiem: time}", []string{"n.yaml:", "tiem"}},
 		{"hours that are none", "hours: 240}", "hours: forty}", []string{"n.yaml:", "hours"}},
 		{"a package with a word that it does not have", "{code: TRAIN, name: Go-live, percent: 20, after_days: 120}", "{code: TRAIN, name: Go-live, percnt: 20, after_days: 120}", []string{"n.yaml:", "percnt"}},
+		{"a connection's name with a slash, at which records' keys are cut", "  time: {connector", "  time/2: {connector", []string{"n.yaml:9:", "connections.time/2", "letters"}},
+		{"a flow's name that no address can hold", "  hours:\n", "  \"..\":\n", []string{"n.yaml:", "flows...", "letters"}},
 		{"a zone of the machine", "zone: Europe/Amsterdam\n", "zone: Local\n", []string{"n.yaml:", "Local"}},
 		{"a zone that is not there", "zone: Europe/Amsterdam\n", "zone: Europe/Amsterdm\n", []string{"n.yaml:", "Europe/Amsterdm", "Europe/Amsterdam"}},
 		{"an expression where an answer is wanted", "most: 500 EUR", "most: =500", []string{"n.yaml:", "parameters.most"}},
@@ -52,6 +54,21 @@ func TestWordsThatNobodyWouldObey(t *testing.T) {
 				t.Errorf("answered %d\n%s\nwant all of %q", status, text, c.says)
 			}
 		})
+	}
+	renamed := strings.Replace(good, "name: Northwind Consulting", "name: Northwind", 1)
+	for _, want := range []string{`{"what":"customer northwind","does":"change"}`, `{"what":"customer northwind","does":"unchanged"}`} {
+		if status, text := h.api("POST", "/v1/apply", "tl_admin", renamed); status != 200 || !strings.Contains(text, want) {
+			t.Errorf("another name of the customer's is answered %d %s, want %s", status, text, want)
+		}
+	}
+	if status, text := h.api("POST", "/v1/apply", "tl_admin", "customer: bare\nname: Bare\nconnections: {}\nflows: {}\n"); status != 200 || !strings.Contains(text, `{"what":"customer bare","does":"add"}`) {
+		t.Errorf("a customer without anything is answered %d %s", status, text)
+	}
+	if status, text := h.api("GET", "/v1/customers/bare/flows", "tl_admin", ""); status != 200 {
+		t.Errorf("it is not there: %d %s", status, text)
+	}
+	if status, text := h.api("POST", "/v1/apply", "tl_admin", good); status != 200 {
+		t.Errorf("answered %d %s", status, text)
 	}
 	if status, text := h.api("POST", "/v1/apply?name=n.yaml&dry_run=true", "tl_admin", good); status != 200 || strings.Contains(text, `"change"`) {
 		t.Errorf("something of them was kept: %d %s", status, text)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
 		f.Zone = "UTC" // it is told; its flows shall tell what else is wrong
 	}
-	for _, step := range []func(context.Context) error{p.connections, p.flows} {
+	for _, step := range []func(context.Context) error{p.customer, p.connections, p.flows} {
 		if err := step(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -154,6 +155,36 @@ func (p *planner) problem(pos specfile.Pos, path string, err error) error {
 
 func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
 
+// customer compares the customer's own words with those that are known.
+func (p *planner) customer(ctx context.Context) error {
+	known, err := p.c.store.Tenant(p.tenant).Customer(ctx)
+	if err != nil {
+		return err
+	}
+	next := p.setup.Customer
+	switch what := "customer " + string(p.tenant); {
+	case known == nil:
+		p.note(what, "add")
+	case known.Name == next.Name && known.Zone == next.Zone && known.Currency == next.Currency:
+		p.note(what, "unchanged")
+	default:
+		p.note(what, "change")
+	}
+	return nil
+}
+
+// plainName is what connections and flows may be called: their names stand in addresses, and before a slash in the keys of
+// records.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+func (p *planner) named(pos specfile.Pos, list, name string) bool {
+	if plainName.MatchString(name) {
+		return true
+	}
+	p.problems.Add(pos, list+"."+name, fmt.Sprintf("%q is no name for it", name), "Use letters of the Latin alphabet, digits, -, _ and . only, a letter or digit first.")
+	return false
+}
+
 func (p *planner) connections(ctx context.Context) error {
 	old := map[hub.ConnectionID]store.Connection{}
 	list, err := p.c.store.Tenant(p.tenant).Connections(ctx)
@@ -164,6 +195,10 @@ func (p *planner) connections(ctx context.Context) error {
 		old[c.ID], p.conns[c.ID] = c, c
 	}
 	for _, e := range p.file.Connections {
+		if !p.named(e.Pos, "connections", e.Key) {
+			p.failed[hub.ConnectionID(e.Key)] = true
+			continue
+		}
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
 		if p.by.Tenant != access.Everyone && (err != nil || !same) {
@@ -300,8 +335,8 @@ func (p *planner) flows(ctx context.Context) error {
 		p.problems.Add(p.file.Pos, "rates", err.Error(), "Write a rate like 140 EUR, and name what it is agreed for.")
 	}
 	for _, e := range p.file.Flows {
-		if p.onFailed(e.Value) {
-			continue // its connection is told already
+		if !p.named(e.Pos, "flows", e.Key) || p.onFailed(e.Value) {
+			continue // it, or its connection, is told already
 		}
 		if err := p.flow(ctx, e, old[hub.DeploymentID(e.Key)], packages); err != nil {
 			if err := p.problem(e.Pos, "flows."+e.Key, err); err != nil {
