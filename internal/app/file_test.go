@@ -39,6 +39,7 @@ func TestWordsThatNobodyWouldObey(t *testing.T) {
 		{"a package with a word that it does not have", "{code: TRAIN, name: Go-live, percent: 20, after_days: 120}", "{code: TRAIN, name: Go-live, percnt: 20, after_days: 120}", []string{"n.yaml:", "percnt"}},
 		{"a connection's name with a slash, at which records' keys are cut", "  time: {connector", "  time/2: {connector", []string{"n.yaml:9:", "connections.time/2", "letters"}},
 		{"a flow's name that no address can hold", "  hours:\n", "  \"..\":\n", []string{"n.yaml:", "flows...", "letters"}},
+		{"an extension where the template has none", "    template: time-to-billing@1\n", "    template: time-to-billing@1\n    extend: {nothing: {note: a}}\n", []string{"n.yaml:", "nothing"}},
 		{"a zone of the machine", "zone: Europe/Amsterdam\n", "zone: Local\n", []string{"n.yaml:", "Local"}},
 		{"a zone that is not there", "zone: Europe/Amsterdam\n", "zone: Europe/Amsterdm\n", []string{"n.yaml:", "Europe/Amsterdm", "Europe/Amsterdam"}},
 		{"an expression where an answer is wanted", "most: 500 EUR", "most: =500", []string{"n.yaml:", "parameters.most"}},

@@ -62,6 +62,7 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 		problems.Add(f.Pos, "trigger.record", fmt.Sprintf("there is no canonical record %q", f.Trigger.Record), "Known are "+strings.Join(set.Names(), ", ")+".")
 		return t
 	}
+	c.extended(extend)
 	c.declare("record", f.Trigger.Record)
 	t.When, t.Open = c.expr(f.Trigger.When, expr.Bool), c.expr(f.Trigger.Open, expr.Date)
 	for i, s := range f.Steps {
@@ -82,6 +83,23 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 	}
 	t.Worth = c.expr(f.Worth, expr.Money)
 	return t
+}
+
+// extended refuses what is added where the template lets nothing be added: nobody would send it.
+func (c *compiler) extended(extend map[string]specfile.Map[specfile.Value]) {
+	for _, point := range slices.Sorted(maps.Keys(extend)) {
+		if _, ok := c.file.Extend.Get(point); ok {
+			continue
+		}
+		pos, hint := c.file.Pos, "It has none."
+		if fields := extend[point]; len(fields) > 0 {
+			pos = fields[0].Pos
+		}
+		if len(c.file.Extend) > 0 {
+			hint = "It has " + strings.Join(c.file.Extend.Keys(), ", ") + "."
+		}
+		c.problems.Add(pos, "extend."+point, fmt.Sprintf("the template has no extension point %q", point), hint)
+	}
 }
 
 func points(f *File) func(func(string, string) bool) {
