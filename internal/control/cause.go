@@ -20,6 +20,9 @@ func (c *Control) Causes(ctx context.Context, by access.Principal, tenant hub.Te
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
+	if err := c.named(ctx, tenant, flow); err != nil {
+		return nil, err
+	}
 	return c.store.Tenant(tenant).Causes(ctx, flow, limit)
 }
 

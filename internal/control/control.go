@@ -3,6 +3,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,12 +60,18 @@ func (c *Control) Runs(ctx context.Context, by access.Principal, tenant hub.Tena
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
+	if err := cmp.Or(oneOf(f.Outcome, hub.Written, hub.Unchanged, hub.Filtered, hub.Superseded, hub.Parked), c.named(ctx, tenant, f.Deployment)); err != nil {
+		return nil, err
+	}
 	return c.store.Tenant(tenant).Runs(ctx, f)
 }
 
 // Exceptions lists a customer's exceptions.
 func (c *Control) Exceptions(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Exception, error) {
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(oneOf(f.State, append([]string{"open", "resolved", "ignored", "approved"}, engine.Choices...)...), c.named(ctx, tenant, f.Deployment)); err != nil {
 		return nil, err
 	}
 	return c.store.Tenant(tenant).Exceptions(ctx, f)
