@@ -12,6 +12,7 @@ import (
 var wholes = map[string]string{
 	"GROUP BY state":                    "it counts them",
 	"LOWER(label) LIKE":                 "a person looks for a word in a name",
+	"LOWER(label) = LOWER":              "a person names a record",
 	"FROM run WHERE tenant = ?":         "the newest runs come first, and the list ends at its limit",
 	"ORDER BY deployment, record_key":   "a page of the work list, in its order",
 	"FROM exception WHERE":              "exceptions are counted by their causes",

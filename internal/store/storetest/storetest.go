@@ -82,6 +82,7 @@ func Run(t *testing.T, open Opener) {
 		"what is used of a limit is counted once by all":               limits,
 		"the audit chain shows a change":                               audit,
 		"a tenant does not see another's rows":                         isolation,
+		"a record is named by its whole name, not by a part":           named,
 		"a tenant's first key stays until it is wrapped anew":          firstKey,
 		"who waits for what comes at that moment goes on":              cameAtThatMoment,
 		"a flow that is resumed at that moment goes on":                resumedAtThatMoment,
