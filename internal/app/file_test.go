@@ -35,6 +35,7 @@ func TestWordsThatNobodyWouldObey(t *testing.T) {
 		{"money without its currency", "most: 500 EUR", "most: 500", []string{"n.yaml:", "parameters.most", "500 EUR"}},
 		{"a date that is none", "books_closed_until: 2026-10-31, most", "books_closed_until: 20261031, most", []string{"n.yaml:", "books_closed_until"}},
 		{"a role that the template does not have", "roles: {crm: crm, erp: erp, time: time}", "roles: {crm: crm, erp: erp, tiem: time}", []string{"n.yaml:", "tiem"}},
+		{"values of a list that nothing reads", "labour_category: {Senior", "labour_categories: {Senior", []string{"n.yaml:", "labour_categories", "labour_category"}},
 		{"hours that are none", "hours: 240}", "hours: forty}", []string{"n.yaml:", "hours"}},
 		{"a package with a word that it does not have", "{code: TRAIN, name: Go-live, percent: 20, after_days: 120}", "{code: TRAIN, name: Go-live, percnt: 20, after_days: 120}", []string{"n.yaml:", "percnt"}},
 		{"a connection's name with a slash, at which records' keys are cut", "  time: {connector", "  time/2: {connector", []string{"n.yaml:9:", "connections.time/2", "letters"}},
