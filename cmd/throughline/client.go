@@ -63,6 +63,7 @@ type applyCmd struct {
 	server
 	File   string `arg:"" help:"The customer's file." type:"existingfile"`
 	DryRun bool   `help:"Only show what would change."`
+	Moved  bool   `help:"Connections with another address lead to the same accounts as before, which have moved."`
 }
 
 func (c *applyCmd) Run(ctx context.Context) error {
@@ -71,10 +72,7 @@ func (c *applyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	var out api.List[control.Change]
-	path := "/v1/apply?name=" + url.QueryEscape(c.File)
-	if c.DryRun {
-		path += "&dry_run=true"
-	}
+	path := fmt.Sprintf("/v1/apply?name=%s&dry_run=%t&moved=%t", url.QueryEscape(c.File), c.DryRun, c.Moved)
 	if err := c.client().Do(ctx, "POST", path, "application/yaml", data, &out); err != nil {
 		return err
 	}

@@ -167,16 +167,21 @@ func (a *API) records() {
 func (a *API) customers() {
 	type file struct {
 		DryRun  bool   `query:"dry_run"`
+		Moved   bool   `query:"moved" doc:"connections with another address lead to the same accounts as before"`
 		Name    string `query:"name" default:"customer.yaml" doc:"the file's name, for messages"`
 		RawBody []byte `contentType:"application/yaml"`
 	}
 	handle(a, "POST", "/v1/apply", "apply-customer", "Make a customer as the file describes it",
 		func(ctx context.Context, by access.Principal, f *file) (List[control.Change], error) {
+			var options []control.Option
+			if f.Moved {
+				options = append(options, control.Moved)
+			}
 			if f.DryRun {
-				changes, _, err := a.control.Plan(ctx, by, f.Name, f.RawBody)
+				changes, _, err := a.control.Plan(ctx, by, f.Name, f.RawBody, options...)
 				return List[control.Change]{changes}, err
 			}
-			changes, err := a.control.Apply(ctx, by, f.Name, f.RawBody)
+			changes, err := a.control.Apply(ctx, by, f.Name, f.RawBody, options...)
 			return List[control.Change]{changes}, err
 		})
 	handle(a, "GET", "/v1/customers/{customer}/connections", "list-connections", "Connections, without their secrets",

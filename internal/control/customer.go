@@ -74,7 +74,7 @@ type Change struct {
 
 // Plan reads a customer file and says what it would change, after checking everything that can be
 // checked without the far sides: types, roles, what connectors can carry.
-func (c *Control) Plan(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, *store.Setup, error) {
+func (c *Control) Plan(ctx context.Context, by access.Principal, name string, data []byte, options ...Option) ([]Change, *store.Setup, error) {
 	f := &CustomerFile{}
 	if err := specfile.Decode(name, data, f).Err(); err != nil {
 		return nil, nil, err
@@ -85,6 +85,9 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 	}
 	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{}, failed: map[hub.ConnectionID]bool{},
 		setup: &store.Setup{Customer: store.Customer{ID: tenant, Name: f.Name, Zone: f.Zone, Currency: f.Currency, Created: c.now()}}}
+	for _, option := range options {
+		option(p)
+	}
 	if _, err := time.LoadLocation(f.Zone); err != nil || f.Zone == "Local" {
 		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
 		f.Zone = "UTC" // it is told; its flows shall tell what else is wrong
@@ -101,8 +104,8 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 }
 
 // Apply makes what Plan found. Applying a file twice changes nothing the second time.
-func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, error) {
-	changes, setup, err := c.Plan(ctx, by, name, data)
+func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte, options ...Option) ([]Change, error) {
+	changes, setup, err := c.Plan(ctx, by, name, data, options...)
 	if err != nil || !slices.ContainsFunc(changes, Change.applies) {
 		return changes, err
 	}
@@ -132,7 +135,14 @@ type planner struct {
 
 	problems specfile.Problems
 	failed   map[hub.ConnectionID]bool // connections with problems
+	moved    bool
 }
+
+// Option is what a person says beside the file.
+type Option func(*planner)
+
+// Moved says that connections with another address lead to the same accounts as before.
+func Moved(p *planner) { p.moved = true }
 
 // problem notes what a person corrects in the file, so that all of it is told at once; any other
 // error ends the plan.
@@ -266,6 +276,9 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	}
 	c = store.Connection{Tenant: p.tenant, ID: hub.ConnectionID(e.Key), Connector: e.Value.Connector, Version: system.Connector.File.Version,
 		Settings: string(text), Secret: before.Secret, State: "active", Updated: p.now}
+	if err := p.sameAccount(ctx, c, before, settings, system); err != nil {
+		return c, false, err
+	}
 	sameSecret, err := p.secret(ctx, e.Value, system, &c, before)
 	sameSettings := before.Connector == c.Connector && before.Settings == c.Settings
 	// A consent does not hang on the settings, and its first token is used up; a session may: they say where it is one.
@@ -275,6 +288,36 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 		c = before
 	}
 	return c, same, err
+}
+
+// sameAccount refuses to lead a connection to another account once records are known there: by the old one's ids it would
+// write on other records of the new one.
+func (p *planner) sameAccount(ctx context.Context, c, before store.Connection, settings map[string]string, system *catalog.System) error {
+	if before.ID == "" || p.moved {
+		return nil
+	}
+	had := map[string]string{}
+	if err := json.Unmarshal([]byte(before.Settings), &had); err != nil {
+		return fmt.Errorf("read the settings of %s: %w", before.ID, err)
+	}
+	other := ""
+	for _, s := range system.Connector.File.Settings {
+		if old, said := had[s.Key]; said && s.Value.Account && settings[s.Key] != old {
+			other = fmt.Sprintf("Its %s is another, %s instead of %s", s.Key, settings[s.Key], old)
+		}
+	}
+	if name, _, _ := strings.Cut(before.Connector, "@"); name != system.Connector.File.Connector {
+		other = "It is of another system"
+	}
+	if other == "" {
+		return nil
+	}
+	known, err := p.c.store.Tenant(p.tenant).Knows(ctx, c.ID)
+	if err != nil || !known {
+		return err
+	}
+	return &hub.Error{Kind: hub.Invalid, Code: "connection.other_account", Message: other + ", and records are known there by the old one's ids.",
+		Hint: "Give another account a connection with a name of its own; where it is the same one, which has moved, apply with --moved."}
 }
 
 // secret seals the secret anew where it differs from the one that is sealed.

@@ -145,6 +145,13 @@ func (t *Tenant) Connections(ctx context.Context) ([]Connection, error) {
 	return all(r, err, scanConnection)
 }
 
+// Knows reports whether any record is known in a connection.
+func (t *Tenant) Knows(ctx context.Context, id hub.ConnectionID) (bool, error) {
+	r, err := t.db.query(ctx, `SELECT record FROM xref WHERE tenant = ? AND connection = ? LIMIT 1`, t.id, id)
+	found, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
+	return found != nil, err
+}
+
 // Connection reads one, or nil.
 func (t *Tenant) Connection(ctx context.Context, id hub.ConnectionID) (*Connection, error) {
 	r, err := t.db.query(ctx, `SELECT `+connectionColumns+` FROM connection WHERE tenant = ? AND id = ?`, t.id, id)
