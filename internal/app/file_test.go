@@ -1,8 +1,11 @@
 package app_test
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	files "throughline/demo"
@@ -74,5 +77,25 @@ func TestWordsThatNobodyWouldObey(t *testing.T) {
 	}
 	if status, text := h.api("POST", "/v1/apply?name=n.yaml&dry_run=true", "tl_admin", good); status != 200 || strings.Contains(text, `"change"`) {
 		t.Errorf("something of them was kept: %d %s", status, text)
+	}
+}
+
+// TestManyApplyOneCustomer at the same moment: each of them is done, or told that another one came first.
+func TestManyApplyOneCustomer(t *testing.T) {
+	h := newHouse(t)
+	good, answers := h.file(), make([]int, 8)
+	var people sync.WaitGroup
+	for n := range answers {
+		people.Go(func() {
+			var text string
+			answers[n], text = h.api("POST", "/v1/apply", "tl_admin", strings.Replace(good, "most: 500 EUR", fmt.Sprintf("most: %d EUR", 600+n), 1))
+			if answers[n] != 200 && (answers[n] != 412 || !strings.Contains(text, "customer.changed")) {
+				t.Errorf("answered %d %s", answers[n], text)
+			}
+		})
+	}
+	people.Wait()
+	if !slices.Contains(answers, 200) {
+		t.Errorf("the answers are %v", answers)
 	}
 }
