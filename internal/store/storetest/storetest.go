@@ -96,6 +96,7 @@ func Run(t *testing.T, open Opener) {
 		"a cause is gone when nobody is held up by it":                 mendsItself,
 		"a choice is answered until it is opened again":                chooses,
 		"an edit stands beside what came until it is ended":            editing,
+		"edits of one record are on one page":                          editedTwice,
 		"who waits for what an edit has set looks again":               endingWait,
 		"a person says who a record is over there":                     linking,
 		"how the records of a claim are known is asked at once":        lookedUp,
