@@ -32,6 +32,18 @@ func (s server) client() *api.Client {
 	return &api.Client{Server: s.Server, Key: key, HTTP: &http.Client{Timeout: time.Minute}}
 }
 
+// showFirst prints a list of at most so many, and says where it may not be all.
+func showFirst[T any](asJSON bool, list []T, limit int, head string, row func(T) string) error {
+	if err := show(asJSON, list, head, row); err != nil || len(list) < limit {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "These are the first %d; there may be more: --limit.\n", limit)
+	return nil
+}
+
+// when is an instant where the command runs, with its zone.
+func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
 // show prints a list as JSON or as a table.
 func show[T any](asJSON bool, list []T, head string, row func(T) string) error {
 	if asJSON {
@@ -51,6 +63,7 @@ type applyCmd struct {
 	server
 	File   string `arg:"" help:"The customer's file." type:"existingfile"`
 	DryRun bool   `help:"Only show what would change."`
+	Moved  bool   `help:"Connections with another address lead to the same accounts as before, which have moved."`
 }
 
 func (c *applyCmd) Run(ctx context.Context) error {
@@ -59,10 +72,7 @@ func (c *applyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	var out api.List[control.Change]
-	path := "/v1/apply?name=" + url.QueryEscape(c.File)
-	if c.DryRun {
-		path += "&dry_run=true"
-	}
+	path := fmt.Sprintf("/v1/apply?name=%s&dry_run=%t&moved=%t", url.QueryEscape(c.File), c.DryRun, c.Moved)
 	if err := c.client().Do(ctx, "POST", path, "application/yaml", data, &out); err != nil {
 		return err
 	}
@@ -83,8 +93,8 @@ func (c *runsCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "ENDED\tFLOW\tRECORD\tLABEL\tOUTCOME\tCALLS\tMESSAGE", func(r api.Run) string {
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d\t%s", r.Ended.Format(time.DateTime), r.Flow, r.Record, r.Label, r.Outcome, r.Calls, r.Message)
+	return showFirst(c.JSON, out.Items, c.Limit, "ENDED\tFLOW\tRECORD\tLABEL\tOUTCOME\tCALLS\tMESSAGE", func(r api.Run) string {
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d\t%s", when(r.Ended), r.Flow, r.Record, r.Label, r.Outcome, r.Calls, r.Message)
 	})
 }
 
@@ -93,15 +103,16 @@ type recordsCmd struct {
 	Customer string `arg:""`
 	Text     string `arg:"" optional:"" help:"A name, an id or a number in any system."`
 	Type     string `help:"Only this type."`
+	Limit    int    `default:"20"`
 }
 
 func (c *recordsCmd) Run(ctx context.Context) error {
 	var out api.List[api.Record]
-	path := fmt.Sprintf("/v1/customers/%s/records?type=%s&text=%s", url.PathEscape(c.Customer), url.QueryEscape(c.Type), url.QueryEscape(c.Text))
+	path := fmt.Sprintf("/v1/customers/%s/records?type=%s&text=%s&limit=%d", url.PathEscape(c.Customer), url.QueryEscape(c.Type), url.QueryEscape(c.Text), c.Limit)
 	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "ID\tTYPE\tLABEL\tKNOWN AS", func(r api.Record) string {
+	return showFirst(c.JSON, out.Items, c.Limit, "ID\tTYPE\tLABEL\tKNOWN AS", func(r api.Record) string {
 		var known []string
 		for _, k := range r.Known {
 			known = append(known, k.Connection+"/"+k.Kind+"/"+k.ID)
@@ -129,9 +140,9 @@ func (c *explainCmd) Run(ctx context.Context) error {
 		return show(true, out.Items, "", nil)
 	}
 	for _, w := range out.Items {
-		fmt.Printf("%s  %s in %s (class %s, %s, run %s)\n", w.Started.Format(time.DateTime), w.Operation, w.Connection, w.Class, w.State, w.Run)
+		fmt.Printf("%s  %s in %s (class %s, %s, run %s)\n", when(w.Started), w.Operation, w.Connection, w.Class, w.State, w.Run)
 		for _, e := range w.Edits {
-			fmt.Printf("  changed by %s on %s: %s  %s\n", e.Who, e.Made.Format(time.DateTime), changes(e.Fields), e.Reason)
+			fmt.Printf("  changed by %s on %s: %s  %s\n", e.Who, when(e.Made), changes(e.Fields), e.Reason)
 		}
 		for _, r := range w.Rules {
 			fmt.Printf("  %-28s %-40v by %s\n      %s\n", r.Field, sent(w.Sent, r.Field), r.Rule, r.Source)

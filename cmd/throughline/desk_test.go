@@ -208,3 +208,16 @@ func erp(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("nobody can %s there", args[0])
 	}
 }
+
+// table FILE END N LAST writes a table of N expenses, whose lines end so, and of a last line.
+func tabled(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	lines := []string{"id,project,kind,amount"}
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("t%d,p1,Travel,14", i+1))
+	}
+	end, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(append(lines, args[3]), end)+end), 0o600))
+}

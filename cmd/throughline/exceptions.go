@@ -26,9 +26,9 @@ type exceptionsCmd struct {
 	Cause    string `help:"List those that this cause holds up."`
 	Flow     string `help:"Only this flow."`
 	State    string `help:"open, resolved, ignored or approved; all but open lists every exception." default:"open"`
-	Retry    string `help:"Retry this exception."`
-	Ignore   string `help:"Leave this exception as it is; needs --reason."`
-	Approve  string `help:"Say yes to this exception."`
+	Retry    string `help:"Retry this exception." xor:"how"`
+	Ignore   string `help:"Leave this exception as it is; needs --reason." xor:"how"`
+	Approve  string `help:"Say yes to this exception." xor:"how"`
 	Reason   string
 	Limit    int `default:"50"`
 }
@@ -49,7 +49,7 @@ func (c *exceptionsCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", fmt.Sprintf("%s/causes?flow=%s&limit=%d", c.path(), url.QueryEscape(c.Flow), c.Limit), "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "CAUSE\tFLOW\tRECORDS\tHOURS\tMONEY\tSINCE\tVALUE\tWHAT IS WRONG\tWHAT TO DO", func(v api.Cause) string {
+	return showFirst(c.JSON, out.Items, c.Limit, "CAUSE\tFLOW\tRECORDS\tHOURS\tMONEY\tSINCE\tVALUE\tWHAT IS WRONG\tWHAT TO DO", func(v api.Cause) string {
 		return strings.Join([]string{v.ID, v.Flow, fmt.Sprint(v.Count), worked(v.Seconds), money(v.Amounts), since(v.Oldest), cmp.Or(v.Value, "-"), v.Message, v.Hint}, "\t")
 	})
 }
@@ -106,7 +106,7 @@ func (c *exceptionsCmd) members(ctx context.Context) error {
 }
 
 func (c *exceptionsCmd) list(items []api.Exception) error {
-	return show(c.JSON, items, "ID\tRECORD\tLABEL\tCLASS\tWHAT IS WRONG\tWHAT TO DO", func(e api.Exception) string {
+	return showFirst(c.JSON, items, c.Limit, "ID\tRECORD\tLABEL\tCLASS\tWHAT IS WRONG\tWHAT TO DO", func(e api.Exception) string {
 		return strings.Join([]string{cmp.Or(e.ID, e.State), e.Record, e.Label, e.Class, e.Message, e.Hint}, "\t")
 	})
 }
@@ -239,8 +239,8 @@ func (c *editsCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", fmt.Sprintf("%s?after=%s&limit=%d", path, url.QueryEscape(c.After), c.Limit), "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "RECORD\tCHANGED TO\tBY\tWHEN\tWHY", func(e api.Edit) string {
-		return strings.Join([]string{e.Record, changes(e.Fields), e.Who, e.Made.Local().Format(time.DateTime), e.Reason}, "\t")
+	return showFirst(c.JSON, out.Items, c.Limit, "RECORD\tCHANGED TO\tBY\tWHEN\tWHY", func(e api.Edit) string {
+		return strings.Join([]string{e.Record, changes(e.Fields), e.Who, when(e.Made), e.Reason}, "\t")
 	})
 }
 

@@ -84,7 +84,7 @@ func (c *waitingCmd) Run(ctx context.Context) error {
 	if err := c.client().Do(ctx, "GET", path, "", nil, &out); err != nil {
 		return err
 	}
-	return show(c.JSON, out.Items, "FLOW\tRECORD\tSTATE\tDUE\tWHY", func(w api.Work) string {
-		return strings.Join([]string{w.Flow, w.Record, w.State, w.Due.Local().Format("2006-01-02 15:04:05"), w.Reason}, "\t")
+	return showFirst(c.JSON, out.Items, c.Limit, "FLOW\tRECORD\tSTATE\tDUE\tWHY", func(w api.Work) string {
+		return strings.Join([]string{w.Flow, w.Record, w.State, when(w.Due), w.Reason}, "\t")
 	})
 }

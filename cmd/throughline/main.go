@@ -17,7 +17,7 @@ import (
 
 type commands struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service."`
-	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it; shows the difference first."`
+	Apply      applyCmd      `cmd:"" help:"Make a customer as a file describes it, and say what was changed; with --dry-run what would be."`
 	Runs       runsCmd       `cmd:"" help:"List ended runs."`
 	Exceptions exceptionsCmd `cmd:"" help:"List what holds up records, by its cause."`
 	Resolve    resolveCmd    `cmd:"" help:"Deal with exceptions, all of a cause at once; shows first what would happen."`

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"throughline"
 
 // TestScripts runs testdata/*.txtar, which read like a transcript of somebody at work.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: guide, Cmds: map[string]func(*testscript.TestScript, bool, []string){"simulated": simulated, "desk": desk, "tell": tell, "cause": cause, "bills": bills, "erp": erp}})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: guide, Cmds: map[string]func(*testscript.TestScript, bool, []string){"simulated": simulated, "desk": desk, "tell": tell, "cause": cause, "bills": bills, "table": tabled, "erp": erp}})
 }
 
 var guideFile = regexp.MustCompile("(?s)```yaml\n# (connectors/[a-z/-]+\\.yaml)\n(.*?)```")

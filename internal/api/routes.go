@@ -167,16 +167,21 @@ func (a *API) records() {
 func (a *API) customers() {
 	type file struct {
 		DryRun  bool   `query:"dry_run"`
+		Moved   bool   `query:"moved" doc:"connections with another address lead to the same accounts as before"`
 		Name    string `query:"name" default:"customer.yaml" doc:"the file's name, for messages"`
 		RawBody []byte `contentType:"application/yaml"`
 	}
 	handle(a, "POST", "/v1/apply", "apply-customer", "Make a customer as the file describes it",
 		func(ctx context.Context, by access.Principal, f *file) (List[control.Change], error) {
+			var options []control.Option
+			if f.Moved {
+				options = append(options, control.Moved)
+			}
 			if f.DryRun {
-				changes, _, err := a.control.Plan(ctx, by, f.Name, f.RawBody)
+				changes, _, err := a.control.Plan(ctx, by, f.Name, f.RawBody, options...)
 				return List[control.Change]{changes}, err
 			}
-			changes, err := a.control.Apply(ctx, by, f.Name, f.RawBody)
+			changes, err := a.control.Apply(ctx, by, f.Name, f.RawBody, options...)
 			return List[control.Change]{changes}, err
 		})
 	handle(a, "GET", "/v1/customers/{customer}/connections", "list-connections", "Connections, without their secrets",
@@ -188,12 +193,17 @@ func (a *API) customers() {
 		OfCustomer
 		Connection string `path:"connection"`
 		Kind       string `path:"kind" doc:"the connector's own word for the record"`
+		Check      bool   `query:"check" doc:"only look whether all rows could be taken, and what they say"`
 		RawBody    []byte `contentType:"text/csv"`
 	}
 	handle(a, "POST", "/v1/customers/{customer}/connections/{connection}/records/{kind}", "upload-records", "Take records from a table, as if their system had told of them",
 		func(ctx context.Context, by access.Principal, t *table) (Taken, error) {
+			if t.Check {
+				list, err := a.control.CheckUpload(ctx, by, hub.TenantID(t.Customer), hub.ConnectionID(t.Connection), t.Kind, t.RawBody)
+				return Taken{Checked: each(list, viewRow).Items}, err
+			}
 			rows, fresh, err := a.control.Upload(ctx, by, hub.TenantID(t.Customer), hub.ConnectionID(t.Connection), t.Kind, t.RawBody)
-			return Taken{rows, fresh}, err
+			return Taken{Rows: rows, New: fresh}, err
 		})
 }
 

@@ -8,6 +8,7 @@ import (
 	"throughline/internal/engine"
 	"throughline/internal/exact"
 	"throughline/internal/hub"
+	"throughline/internal/ingest"
 	"throughline/internal/store"
 )
 
@@ -138,9 +139,19 @@ type Connection struct {
 
 // Taken is what came of an upload.
 type Taken struct {
-	Rows int `json:"rows"`
-	New  int `json:"new" doc:"those that were not taken before"`
+	Rows    int        `json:"rows"`
+	New     int        `json:"new" doc:"those that were not taken before"`
+	Checked []TableRow `json:"checked,omitempty" doc:"with check: the rows, of which none was taken"`
 }
+
+// TableRow is a row of a table that could be taken.
+type TableRow struct {
+	Line int    `json:"line"`
+	ID   string `json:"id" doc:"of the record"`
+	Says string `json:"says" doc:"the same for rows that say the same of the same record; a table in several parts may hold no two that say different things"`
+}
+
+func viewRow(r ingest.UploadRow) TableRow { return TableRow(r) }
 
 // Flow is a deployment in its newest revision.
 type Flow struct {

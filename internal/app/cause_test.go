@@ -123,6 +123,32 @@ func TestAValueIsMappedForAll(t *testing.T) {
 	}
 }
 
+// TestTwoPeopleAnswerOneQuestion: both name the exception that they see. Who comes second is told that nothing is left to
+// do, and what he says changes nothing for those who come later.
+func TestTwoPeopleAnswerOneQuestion(t *testing.T) {
+	h := newHouse(t)
+	h.arrive(6)
+	c := h.only("package.unknown", 1)
+	var page struct{ Items []struct{ ID string } }
+	if _, text := h.api("GET", "/v1/customers/northwind/exceptions/causes/"+c.ID, "tl_viewer", ""); json.Unmarshal([]byte(text), &page) != nil || len(page.Items) != 1 {
+		t.Fatalf("the members are %s", text)
+	}
+	named := fmt.Sprintf(`{"exceptions": [%q]}`, page.Items[0].ID)
+	h.does(named, `{"how": "map", "to": "ADV-40"}`, 1, `"managed_support" is "ADV-40"`, "One record runs again.")
+	h.ended("written", 1)
+	for _, action := range []string{`{"how": "map", "to": "ERP-STD"}`, `{"how": "retry"}`, `{"how": "ignore", "reason": "late"}`} {
+		h.does(named, action, 0)
+	}
+	if _, text := h.api("GET", "/v1/customers/northwind/flows", "tl_viewer", ""); !has(text, `"managed_support":"ADV-40"`) {
+		t.Errorf("the flows are %s", text)
+	}
+	for _, how := range []string{"approve", "retry"} {
+		if status, text := h.api("POST", "/v1/customers/northwind/exceptions/"+page.Items[0].ID+"/"+how, "tl_admin", `{}`); status != 200 {
+			t.Errorf("%s a second time is answered %d %s", how, status, text)
+		}
+	}
+}
+
 // TestAFieldIsSet: the amount that a deal lacks is set here. What came stays, the write says who changed
 // what, and when the edit has ended the deal lacks its amount again.
 func TestAFieldIsSet(t *testing.T) {
@@ -221,6 +247,14 @@ func TestActionsThatAreRefused(t *testing.T) {
 	}
 	if status, _ := h.api("POST", "/v1/customers/northwind/exceptions/resolve", "tl_viewer", `{"select": `+mine+`, "action": {"how": "retry"}}`); status != 403 {
 		t.Errorf("a viewer is answered %d", status)
+	}
+	_, text := h.api("GET", "/v1/customers/northwind/exceptions?state=open&flow=deals", "tl_viewer", "")
+	var list struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list.Items) != 1 {
+		t.Fatal(text, err)
+	}
+	if status, text := h.api("POST", "/v1/customers/northwind/exceptions/"+list.Items[0].ID+"/approve", "tl_admin", `{}`); status != 422 || !strings.Contains(text, "exception.not_for") {
+		t.Errorf("one by one, approving what was not asked is answered %d %s", status, text)
 	}
 	h.only("rule.amount_known", 1)
 }

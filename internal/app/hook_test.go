@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -112,5 +113,70 @@ func TestAReplayedDeliveryHasOneEffect(t *testing.T) {
 	list := h.runs("northwind", knownDeal)
 	if len(list) != 1 || list[0].Outcome != hub.Filtered {
 		t.Errorf("the event had %d runs: %+v; want one, filtered, for the deal is not won", len(list), list)
+	}
+}
+
+// TestAFlowThatCannotBeOpened is our trouble, not the sender's: a delivery that is signed as it should be comes again
+// later, and is told apart from a stranger's.
+func TestAFlowThatCannotBeOpened(t *testing.T) {
+	h := newHouse(t)
+	now := time.Now()
+	if err := h.App.Store.Apply(t.Context(), store.Setup{Customer: store.Customer{ID: "northwind", Name: "Northwind", Zone: "UTC", Currency: "EUR", Created: now},
+		Deployments: []store.Deployment{{Tenant: "northwind", ID: "own", Revision: 1, State: "active", Spec: `{"template": "of-a-folder-that-is-gone", "version": 1}`, Created: now}}}); err != nil {
+		t.Fatal(err)
+	}
+	h.ahead.Add(int64(2 * time.Second))
+	body := delivery(1, knownDeal)
+	if status, header, text := h.request("POST", crm, h.signed(crm, secret, body, now.Add(2*time.Second)), body); status != 503 || header.Get("Retry-After") == "" {
+		t.Errorf("answered %d %s, want 503 and when to come again", status, text)
+	}
+	if status, _, text := h.request("POST", crm, h.signed(crm, "guess", body, now.Add(2*time.Second)), body); status != 401 {
+		t.Errorf("a stranger is answered %d %s", status, text)
+	}
+}
+
+// TestStrangersWhoAnnounceMuchAndSendNothing hold up nobody: room is taken for what arrives.
+func TestStrangersWhoAnnounceMuchAndSendNothing(t *testing.T) {
+	h := newHouse(t)
+	for n := range 13 {
+		announced := 10 << 20
+		if n == 12 {
+			announced = 8 << 20 // and all that may be held is announced
+		}
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.App.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "POST /hooks/nobody/crm HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n[", announced); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // they are in
+	body, now := delivery(1, knownDeal), time.Now()
+	if status, _, text := h.request("POST", crm, h.signed(crm, secret, body, now), body); status != 202 {
+		t.Errorf("a delivery of 150 bytes is answered %d %s", status, text)
+	}
+}
+
+// TestADeliveryThatBreaksOff is not taken for whole, whether or not it says how long it is.
+func TestADeliveryThatBreaksOff(t *testing.T) {
+	h := newHouse(t)
+	for _, head := range []string{"Content-Length: 200000\r\n\r\n" + strings.Repeat(" ", 100_000), "Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.App.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprint(conn, "POST /hooks/northwind/crm HTTP/1.1\r\nHost: x\r\n"+head); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+			t.Errorf("answered %.100s, %v", answer, err)
+		}
 	}
 }

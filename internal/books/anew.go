@@ -6,6 +6,7 @@ import (
 	"throughline/internal/connector"
 	"throughline/internal/hub"
 	"throughline/internal/mapping"
+	"throughline/internal/store"
 )
 
 // second looks once more at the far sides' records of what is not explained: by their ids, or in the list once more
@@ -135,8 +136,32 @@ func (r *reading) aliensAnew() error {
 		if a.what == Unknown && link != nil {
 			continue // it is known by now
 		}
+		if a.what == Unknown {
+			if sent, err := r.underWay(*now); err != nil {
+				return err
+			} else if sent {
+				continue
+			}
+		}
 		a.row = *now
 		r.tellAlien(a)
 	}
 	return nil
+}
+
+// underWay reports whether a record is a line that was sent since the ledger was read, and that the ERP has taken but, as
+// far as we have heard, not answered for.
+func (r *reading) underWay(row Row) (bool, error) {
+	for after := hub.RecordID(""); ; {
+		lines, err := r.tenant.LinesBetween(r.ctx, row.Date, row.Date, after, page)
+		if err != nil || len(lines) == 0 {
+			return false, err
+		}
+		for _, l := range lines {
+			after = l.Record
+			if l.Record.Marker() == row.Marker && l.Connection == r.target.Conn.ID && (l.State == store.Sending || l.There == row.ID) {
+				return true, nil
+			}
+		}
+	}
 }

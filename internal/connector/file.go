@@ -43,6 +43,7 @@ type Setting struct {
 	About   string `spec:"about"`
 	Default string `spec:"default"`
 	Needed  bool   `spec:"required"`
+	Account bool   `spec:"account" doc:"says whose account it is: with another value the ids that are known mean other records"`
 }
 
 // Auth says how a call shows who we are. One of its ways is set, or none.

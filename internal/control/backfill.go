@@ -47,3 +47,11 @@ func (c *Control) Upload(ctx context.Context, by access.Principal, tenant hub.Te
 	}
 	return c.intake.Upload(ctx, tenant, id, kind, table, by.Entry(c.now(), "records.uploaded", string(id)+"/"+kind, ""))
 }
+
+// CheckUpload reads a table as Upload does, and takes nothing of it.
+func (c *Control) CheckUpload(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) ([]ingest.UploadRow, error) {
+	if err := c.may(ctx, by, access.PauseFlows, tenant); err != nil {
+		return nil, err
+	}
+	return c.intake.Check(ctx, tenant, id, kind, table)
+}

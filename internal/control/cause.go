@@ -20,6 +20,9 @@ func (c *Control) Causes(ctx context.Context, by access.Principal, tenant hub.Te
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
+	if err := c.named(ctx, tenant, flow); err != nil {
+		return nil, err
+	}
 	return c.store.Tenant(tenant).Causes(ctx, flow, limit)
 }
 
@@ -112,7 +115,8 @@ func (r *resolver) targets(ctx context.Context) ([]target, error) {
 		if slices.Contains(r.Causes, e.Cause) {
 			continue // chosen with its cause
 		}
-		if out, err = gathered(out, *e); err != nil {
+		open := e.State == "open"
+		if out, err = gathered(out, *e, open != (r.How == Reopen)); err != nil {
 			return nil, err
 		}
 	}
@@ -144,14 +148,18 @@ func (r *resolver) cause(ctx context.Context, id hub.CauseID) (*store.Cause, err
 	return &store.Cause{ID: id}, nil
 }
 
-// gathered adds a named exception to the target of its cause.
-func gathered(list []target, e store.Exception) ([]target, error) {
+// gathered adds a named exception to the target of its cause. One that was dealt with before is not due: it stays among
+// the members, by whose targets an action goes on, and counts for nothing.
+func gathered(list []target, e store.Exception, due bool) ([]target, error) {
 	i := slices.IndexFunc(list, func(t target) bool { return t.ID == e.Cause })
 	if i < 0 {
 		i, list = len(list), append(list, target{Cause: store.Cause{ID: e.Cause, Deployment: e.Deployment, Class: e.Class, Code: e.Code, Field: e.Field, Value: e.Value, Message: e.Message, Hint: e.Hint, Oldest: e.Opened}})
 	}
 	t := &list[i]
 	t.members = append(t.members, e)
+	if !due {
+		return list, nil
+	}
 	t.Count++
 	t.Seconds += e.Seconds
 	if e.Amount == "" {

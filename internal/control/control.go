@@ -3,9 +3,9 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"throughline/internal/access"
@@ -13,6 +13,7 @@ import (
 	"throughline/internal/catalog"
 	"throughline/internal/engine"
 	"throughline/internal/hub"
+	"throughline/internal/ingest"
 	"throughline/internal/store"
 )
 
@@ -32,6 +33,7 @@ type Control struct {
 // Intake takes records that a person brings (package ingest).
 type Intake interface {
 	Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte, audit store.AuditEntry) (rows, fresh int, err error)
+	Check(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kind string, table []byte) ([]ingest.UploadRow, error)
 }
 
 // Parts are what a Control works with.
@@ -57,12 +59,18 @@ func (c *Control) Runs(ctx context.Context, by access.Principal, tenant hub.Tena
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
 		return nil, err
 	}
+	if err := cmp.Or(oneOf(f.Outcome, hub.Written, hub.Unchanged, hub.Filtered, hub.Superseded, hub.Parked), c.named(ctx, tenant, f.Deployment)); err != nil {
+		return nil, err
+	}
 	return c.store.Tenant(tenant).Runs(ctx, f)
 }
 
 // Exceptions lists a customer's exceptions.
 func (c *Control) Exceptions(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]store.Exception, error) {
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(oneOf(f.State, append([]string{"open", "resolved", "ignored", "approved"}, engine.Choices...)...), c.named(ctx, tenant, f.Deployment)); err != nil {
 		return nil, err
 	}
 	return c.store.Tenant(tenant).Exceptions(ctx, f)
@@ -75,35 +83,10 @@ const (
 	Approve = "approve" // say yes to what was asked, and go on
 )
 
-// ResolveException closes an exception; retry and approve put its run back to work. Doing it twice
-// does it once.
+// ResolveException retries, ignores or approves one exception (see Resolve).
 func (c *Control) ResolveException(ctx context.Context, by access.Principal, tenant hub.TenantID, id hub.ExceptionID, how, reason string) error {
-	if err := c.may(ctx, by, access.ResolveExceptions, tenant); err != nil {
-		return err
-	}
-	state := map[string]string{Retry: "resolved", Ignore: "ignored", Approve: "approved"}[how]
-	if state == "" {
-		return &hub.Error{Kind: hub.Invalid, Code: "exception.action", Message: fmt.Sprintf("%q is no way to resolve an exception.", how), Hint: "Use retry, ignore or approve."}
-	}
-	t := c.store.Tenant(tenant)
-	e, err := t.Exception(ctx, id)
-	if err != nil {
-		return err
-	}
-	if e == nil {
-		return errNoException
-	}
-	switch {
-	case how == Ignore && reason == "":
-		return errNoReason
-	case how == Ignore && slices.Contains(ticks, e.Key):
-		return errTicks
-	}
-	if _, err := t.CloseException(ctx, id, state, how+": "+reason, how != Ignore, by.Entry(c.now(), "exception."+how, string(id), reason)); err != nil {
-		return err
-	}
-	c.changed()
-	return nil
+	_, err := c.Resolve(ctx, by, tenant, Resolving{Exceptions: []hub.ExceptionID{id}, How: how, Reason: reason})
+	return err
 }
 
 // KnownRecord is a canonical record with where it is known.

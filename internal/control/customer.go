@@ -72,7 +72,7 @@ type Change struct {
 
 // Plan reads a customer file and says what it would change, after checking everything that can be
 // checked without the far sides: types, roles, what connectors can carry.
-func (c *Control) Plan(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, *store.Setup, error) {
+func (c *Control) Plan(ctx context.Context, by access.Principal, name string, data []byte, options ...Option) ([]Change, *store.Setup, error) {
 	f := &CustomerFile{}
 	if err := specfile.Decode(name, data, f).Err(); err != nil {
 		return nil, nil, err
@@ -83,10 +83,14 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 	}
 	p := &planner{c: c, by: by, file: f, tenant: tenant, now: c.now(), conns: map[hub.ConnectionID]store.Connection{}, failed: map[hub.ConnectionID]bool{},
 		setup: &store.Setup{Customer: store.Customer{ID: tenant, Name: f.Name, Zone: f.Zone, Currency: f.Currency, Created: c.now()}}}
-	if _, err := time.LoadLocation(f.Zone); err != nil {
-		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
+	for _, option := range options {
+		option(p)
 	}
-	for _, step := range []func(context.Context) error{p.connections, p.flows} {
+	if _, err := time.LoadLocation(f.Zone); err != nil || f.Zone == "Local" {
+		p.problems.Add(f.Pos, "zone", fmt.Sprintf("there is no time zone %q", f.Zone), "Write it like Europe/Amsterdam.")
+		f.Zone = "UTC" // it is told; its flows shall tell what else is wrong
+	}
+	for _, step := range []func(context.Context) error{p.customer, p.connections, p.flows} {
 		if err := step(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -98,8 +102,8 @@ func (c *Control) Plan(ctx context.Context, by access.Principal, name string, da
 }
 
 // Apply makes what Plan found. Applying a file twice changes nothing the second time.
-func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte) ([]Change, error) {
-	changes, setup, err := c.Plan(ctx, by, name, data)
+func (c *Control) Apply(ctx context.Context, by access.Principal, name string, data []byte, options ...Option) ([]Change, error) {
+	changes, setup, err := c.Plan(ctx, by, name, data, options...)
 	if err != nil || !slices.ContainsFunc(changes, Change.applies) {
 		return changes, err
 	}
@@ -129,7 +133,14 @@ type planner struct {
 
 	problems specfile.Problems
 	failed   map[hub.ConnectionID]bool // connections with problems
+	moved    bool
 }
+
+// Option is what a person says beside the file.
+type Option func(*planner)
+
+// Moved says that connections with another address lead to the same accounts as before.
+func Moved(p *planner) { p.moved = true }
 
 // problem notes what a person corrects in the file, so that all of it is told at once; any other
 // error ends the plan.
@@ -150,14 +161,34 @@ func (p *planner) problem(pos specfile.Pos, path string, err error) error {
 	return nil
 }
 
-// name refuses what cannot be told apart in keys: a record of crm and one of crm/eu.
-func (p *planner) name(pos specfile.Pos, path, name string) {
-	if !hub.IsName(name) {
-		p.problems.Add(pos, path, fmt.Sprintf("`%s` is no name", name), "Letters, digits, _, - and . make one: it becomes part of keys and addresses.")
+func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
+
+// customer compares the customer's own words with those that are known.
+func (p *planner) customer(ctx context.Context) error {
+	known, err := p.c.store.Tenant(p.tenant).Customer(ctx)
+	if err != nil {
+		return err
 	}
+	next := p.setup.Customer
+	switch what := "customer " + string(p.tenant); {
+	case known == nil:
+		p.note(what, "add")
+	case known.Name == next.Name && known.Zone == next.Zone && known.Currency == next.Currency:
+		p.note(what, "unchanged")
+	default:
+		p.note(what, "change")
+	}
+	return nil
 }
 
-func (p *planner) note(what, does string) { p.changes = append(p.changes, Change{what, does}) }
+// named refuses what cannot be told apart in keys: a record of crm and one of crm/eu.
+func (p *planner) named(pos specfile.Pos, list, name string) bool {
+	if hub.IsName(name) {
+		return true
+	}
+	p.problems.Add(pos, list+"."+name, fmt.Sprintf("`%s` is no name", name), "Letters, digits, _, - and . make one: it becomes part of keys and addresses.")
+	return false
+}
 
 func (p *planner) connections(ctx context.Context) error {
 	old := map[hub.ConnectionID]store.Connection{}
@@ -169,9 +200,15 @@ func (p *planner) connections(ctx context.Context) error {
 		old[c.ID], p.conns[c.ID] = c, c
 	}
 	for _, e := range p.file.Connections {
-		p.name(e.Pos, "connections."+e.Key, e.Key)
+		if !p.named(e.Pos, "connections", e.Key) {
+			p.failed[hub.ConnectionID(e.Key)] = true
+			continue
+		}
 		before, there := old[hub.ConnectionID(e.Key)]
 		next, same, err := p.connection(ctx, e, before)
+		if p.by.Tenant != access.Everyone && (err != nil || !same) {
+			err = errPartners // whatever was wrong: it would tell what this machine has
+		}
 		if err != nil {
 			if err := p.problem(e.Pos, "connections."+e.Key, err); err != nil {
 				return err
@@ -193,6 +230,11 @@ func (p *planner) connections(ctx context.Context) error {
 	}
 	return nil
 }
+
+// errPartners refuses a connection to a customer's own admin: what its reference names is read from the partner's machine,
+// where other customers' secrets are too, and would be sent to the address beside it.
+var errPartners = &hub.Error{Kind: hub.Invalid, Code: "connection.partners", Message: "A key for one customer leaves its connections as they are.",
+	Hint: "Have the partner, whose machine holds the secrets, apply this connection; flows, rates and packages are yours to change."}
 
 func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpec], before store.Connection) (c store.Connection, same bool, err error) {
 	system, err := p.c.catalog.System(e.Value.Connector)
@@ -225,6 +267,9 @@ func (p *planner) connection(ctx context.Context, e specfile.Entry[ConnectionSpe
 	}
 	c = store.Connection{Tenant: p.tenant, ID: hub.ConnectionID(e.Key), Connector: e.Value.Connector, Version: system.Connector.File.Version,
 		Settings: string(text), Secret: before.Secret, State: "active", Updated: p.now}
+	if err := p.sameAccount(ctx, c, before, settings, system); err != nil {
+		return c, false, err
+	}
 	sameSecret, err := p.secret(ctx, e.Value, system, &c, before)
 	sameSettings := before.Connector == c.Connector && before.Settings == c.Settings
 	// A consent does not hang on the settings, and its first token is used up; a session may: they say where it is one.
@@ -249,6 +294,36 @@ func unknownSetting(e ConnectionSpec, system *catalog.System) error {
 		}
 	}
 	return nil
+}
+
+// sameAccount refuses to lead a connection to another account once records are known there: by the old one's ids it would
+// write on other records of the new one.
+func (p *planner) sameAccount(ctx context.Context, c, before store.Connection, settings map[string]string, system *catalog.System) error {
+	if before.ID == "" || p.moved {
+		return nil
+	}
+	had := map[string]string{}
+	if err := json.Unmarshal([]byte(before.Settings), &had); err != nil {
+		return fmt.Errorf("read the settings of %s: %w", before.ID, err)
+	}
+	other := ""
+	for _, s := range system.Connector.File.Settings {
+		if old, said := had[s.Key]; said && s.Value.Account && settings[s.Key] != old {
+			other = fmt.Sprintf("Its %s is another, %s instead of %s", s.Key, settings[s.Key], old)
+		}
+	}
+	if name, _, _ := strings.Cut(before.Connector, "@"); name != system.Connector.File.Connector {
+		other = "It is of another system"
+	}
+	if other == "" {
+		return nil
+	}
+	known, err := p.c.store.Tenant(p.tenant).Knows(ctx, c.ID)
+	if err != nil || !known {
+		return err
+	}
+	return &hub.Error{Kind: hub.Invalid, Code: "connection.other_account", Message: other + ", and records are known there by the old one's ids.",
+		Hint: "Give another account a connection with a name of its own; where it is the same one, which has moved, apply with --moved."}
 }
 
 // secret seals the secret anew where it differs from the one that is sealed.
@@ -309,9 +384,8 @@ func (p *planner) flows(ctx context.Context) error {
 		p.problems.Add(p.file.Pos, "rates", err.Error(), "Write a rate like 140 EUR, and name what it is agreed for.")
 	}
 	for _, e := range p.file.Flows {
-		p.name(e.Pos, "flows."+e.Key, e.Key)
-		if p.onFailed(e.Value) {
-			continue // its connection is told already
+		if !p.named(e.Pos, "flows", e.Key) || p.onFailed(e.Value) {
+			continue // it, or its connection, is told already
 		}
 		if err := p.flow(ctx, e, old[hub.DeploymentID(e.Key)], packages); err != nil {
 			if err := p.problem(e.Pos, "flows."+e.Key, err); err != nil {
@@ -342,7 +416,8 @@ func (p *planner) packages() (map[string]map[string]any, error) {
 	for _, e := range p.file.Packages {
 		v, err := e.Value.Data()
 		if err != nil {
-			return nil, err
+			p.problems.Add(e.Pos, "packages."+e.Key, err.Error(), "Write the value itself.")
+			continue
 		}
 		fields, ok := v.(map[string]any)
 		if !ok {
@@ -371,7 +446,7 @@ func (p *planner) flow(ctx context.Context, e specfile.Entry[FlowSpec], before s
 		Values: e.Value.Values, Packages: packages, Rates: p.file.Rates, Extend: e.Value.Extend}
 	for _, v := range e.Value.Parameters {
 		if spec.Parameters[v.Key], err = v.Value.Data(); err != nil {
-			return err
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + v.Key, Message: err.Error(), Hint: "Write the value itself."}
 		}
 	}
 	f, err := p.c.loader.Compile(ctx, p.tenant, hub.DeploymentID(e.Key), 0, spec, p.conns)

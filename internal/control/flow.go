@@ -1,8 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"throughline/internal/access"
 	"throughline/internal/hub"
@@ -35,6 +38,9 @@ func (c *Control) Connections(ctx context.Context, by access.Principal, tenant h
 // as the filter's state says.
 func (c *Control) Waiting(ctx context.Context, by access.Principal, tenant hub.TenantID, f store.Filter) ([]hub.Work, error) {
 	if err := c.may(ctx, by, access.See, tenant); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(oneOf(hub.WorkState(f.State), hub.Ready, hub.Running, hub.Later, hub.Waiting, hub.Idle, hub.Stopped), c.named(ctx, tenant, f.Deployment)); err != nil {
 		return nil, err
 	}
 	return c.store.Tenant(tenant).Work(ctx, f)
@@ -72,6 +78,26 @@ func (c *Control) flow(ctx context.Context, tenant hub.TenantID, id hub.Deployme
 		}
 	}
 	return noFlow(id)
+}
+
+// named refuses to list what belongs to a flow that the customer never had: an empty list would say that there is nothing.
+func (c *Control) named(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID) error {
+	if id == "" {
+		return nil
+	}
+	list, err := c.store.Tenant(tenant).Deployments(ctx)
+	if err != nil || slices.ContainsFunc(list, func(d store.Deployment) bool { return d.ID == id }) {
+		return err
+	}
+	return noFlow(id)
+}
+
+// oneOf refuses to list what is in no such state, for the same reason.
+func oneOf[S ~string](state S, states ...S) error {
+	if state == "" || slices.Contains(states, state) {
+		return nil
+	}
+	return &hub.Error{Kind: hub.Invalid, Code: "list.state", Field: "state", Message: fmt.Sprintf("%q is no state of these.", state), Hint: "They are: " + strings.Trim(strings.ReplaceAll(fmt.Sprint(states), " ", ", "), "[]") + "."}
 }
 
 func noFlow(id hub.DeploymentID) error {

@@ -286,12 +286,9 @@ func (r *resolver) field(ctx context.Context, flow *engine.Flow, name, text stri
 // reference finds the record that a person names: by our id, or by its name, number or id in any system;
 // one that we have never seen, where the flow's records come from.
 func (r *resolver) reference(ctx context.Context, in *remote.Connection, recordType, text string) (any, string, error) {
-	found, err := r.t.Records(ctx, recordType, text, 20)
+	found, err := r.t.Named(ctx, recordType, text, 20) // a part of a name could be another record's
 	if err != nil {
 		return nil, "", err
-	}
-	if exactly := slices.DeleteFunc(slices.Clone(found), func(rec store.Record) bool { return !strings.EqualFold(rec.Label, text) }); len(found) > 1 && len(exactly) > 0 {
-		found = exactly
 	}
 	switch len(found) {
 	case 1:

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"throughline/internal/app"
+	"throughline/internal/control"
 	"throughline/internal/hub"
 )
 
@@ -120,7 +121,7 @@ func (s *Stage) setUp(ctx context.Context, c customer, dir string, definition fs
 		return map[string]string{"CRM_URL": s.CRM.URL, "ERP_URL": s.ERP.URL, "TIME_URL": s.Time.URL, "DATA": dir}[name]
 	})
 	s.files[c.Name] = text
-	if _, err := s.App.Control.Apply(ctx, operator, name, []byte(text)); err != nil || !c.Hooks {
+	if _, err := s.App.Control.Apply(ctx, operator, name, []byte(text), control.Moved); err != nil || !c.Hooks {
 		return err
 	}
 	hook := map[string]any{"url": s.App.URL() + "/hooks/" + c.Name + "/crm"}

@@ -45,6 +45,13 @@ func (m Sums) addAll(o Sums, sign int64) {
 	}
 }
 
+// apart adds amounts without their signs: what is too much in one place must not make up for what is too little in another.
+func (m Sums) apart(o Sums) {
+	for currency, amount := range o {
+		m.add(amount.Abs(), currency)
+	}
+}
+
 func (m Sums) zero() bool { return m.String() == "0" }
 
 // Hours is what became of the approved work, by the time tracker's and the ERP's own ledgers; what has
@@ -113,6 +120,8 @@ type ledgers struct {
 	ctx      context.Context
 	h        Hours
 	projects map[string]int64 // approved less posted and explained, by the project's number in the ERP
+	amounts  map[string]Sums  // what our lines are worth less what stands there, likewise
+	claims   map[string]Sums  // expenses, as projects
 	rates    *workflow.Rates
 	mails    map[string]string // people by their number in the ERP
 	lines    map[hub.RecordID][]store.Posting
@@ -120,7 +129,7 @@ type ledgers struct {
 
 // hours compares one customer's month.
 func (t *teller) hours(ctx context.Context) (Hours, error) {
-	l := &ledgers{teller: t, ctx: ctx, h: newHours(), projects: map[string]int64{}, mails: map[string]string{}, lines: map[hub.RecordID][]store.Posting{}}
+	l := &ledgers{teller: t, ctx: ctx, h: newHours(), projects: map[string]int64{}, amounts: map[string]Sums{}, claims: map[string]Sums{}, mails: map[string]string{}, lines: map[hub.RecordID][]store.Posting{}}
 	for _, part := range []func() error{l.declared, l.people, l.booked, l.entries, l.standing, l.transactions, l.expenses, l.receipts, l.warnings} {
 		if err := part(); err != nil {
 			return l.h, err
@@ -133,12 +142,21 @@ func (t *teller) hours(ctx context.Context) (Hours, error) {
 			h.UnexplainedSeconds += max(n, -n) // two projects' differences must not make up for each other
 		}
 	}
-	h.UnexplainedExpenses.addAll(h.ExpenseApproved, 1)
-	for _, s := range []Sums{h.ExpensePosted, h.ExpenseWaiting, h.ExpenseParked, h.ExpenseRefused, h.ExpenseKept} {
-		h.UnexplainedExpenses.addAll(s, -1)
+	for _, of := range l.amounts {
+		h.UnexplainedAmount.apart(of)
 	}
-	h.UnexplainedAmount.addAll(h.AmountPosted, -1)
+	for _, of := range l.claims {
+		h.UnexplainedExpenses.apart(of)
+	}
 	return *h, nil
+}
+
+// in are the sums of a project.
+func in(projects map[string]Sums, number string) Sums {
+	if projects[number] == nil {
+		projects[number] = Sums{}
+	}
+	return projects[number]
 }
 
 // declared reads the prices that the customer has declared.
@@ -186,7 +204,9 @@ func (l *ledgers) charge(person, project, category string, seconds int64) error 
 	if c := twice.Cmp(cents.Denom()); c > 0 || c == 0 && whole.Bit(0) == 1 {
 		whole.Add(whole, big.NewInt(int64(cents.Sign())))
 	}
-	l.h.AmountPosted.add(exact.NewDecimal(whole.Int64()).Mul(exact.MustDecimal("0.01")), currency)
+	amount := exact.NewDecimal(whole.Int64()).Mul(exact.MustDecimal("0.01"))
+	l.h.AmountPosted.add(amount, currency)
+	in(l.amounts, project).add(amount.Neg(), currency)
 	return nil
 }
 
@@ -220,7 +240,11 @@ func (l *ledgers) booked() error {
 			if err != nil {
 				return err
 			}
-			l.h.UnexplainedAmount.add(m.Amount, m.Currency)
+			project, err := l.numberOf(p.Project)
+			if err != nil {
+				return err
+			}
+			in(l.amounts, project).add(m.Amount, m.Currency)
 		}
 	}
 }
@@ -275,6 +299,11 @@ func (l *ledgers) number(project string) (string, error) {
 	if link != nil {
 		id = link.Record
 	}
+	return l.numberOf(id)
+}
+
+// numberOf is how the ERP calls a project of ours.
+func (l *ledgers) numberOf(id hub.RecordID) (string, error) {
 	there, err := l.tenant().Link(l.ctx, id, "erp")
 	if err != nil || there == nil {
 		return "", err
@@ -442,6 +471,7 @@ func (l *ledgers) back(line map[string]any, q exact.Decimal, made bool) error {
 	if line[w.Unit] != w.Hour {
 		amount, err := exact.ParseDecimal(fmt.Sprint(line[w.Amount]))
 		l.h.ExpensePosted.add(amount, "EUR")
+		in(l.claims, fmt.Sprint(line[w.Project])).add(amount.Neg(), "EUR")
 		if made {
 			l.h.ExpenseReversals++
 		}
@@ -483,6 +513,10 @@ func (l *ledgers) expenses() error {
 		l.h.ExpensesApproved++
 		total := Sums{text(r, w.Currency): cents.Mul(exact.MustDecimal("0.01"))}
 		l.h.ExpenseApproved.addAll(total, 1)
+		project, err := l.number(text(r, w.Project))
+		if err != nil {
+			return err
+		}
 		into := map[string]Sums{"waiting": l.h.ExpenseWaiting, "parked": l.h.ExpenseParked, "refused": l.h.ExpenseRefused}[o.state]
 		if o.kept {
 			into = l.h.ExpenseKept
@@ -490,7 +524,9 @@ func (l *ledgers) expenses() error {
 		if into != nil {
 			into.addAll(total, 1)
 			into.addAll(o.amount, -1)
+			total = o.amount
 		}
+		in(l.claims, project).addAll(total, 1)
 	}
 	return nil
 }
@@ -512,6 +548,7 @@ func (l *ledgers) receipts() error {
 			return err
 		}
 		l.h.ExpensePosted.add(amount, inside(r.Fields, w.Currency))
+		in(l.claims, inside(r.Fields, w.Project)).add(amount.Neg(), inside(r.Fields, w.Currency))
 	}
 	return nil
 }

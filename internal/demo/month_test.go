@@ -2,8 +2,11 @@ package demo_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"throughline/internal/access"
 	"throughline/internal/app"
 	"throughline/internal/demo"
+	"throughline/internal/exact"
 	"throughline/internal/hub"
 	"throughline/internal/simulator"
 )
@@ -53,6 +57,7 @@ func TestTheMonthBalances(t *testing.T) {
 		}
 	}
 	agrees(t, stage)
+	swapped(t, stage)
 	differs(t, stage)
 	stop()
 	if err := <-ran; err != nil {
@@ -74,6 +79,73 @@ func agrees(t *testing.T, stage *demo.Stage) {
 			t.Errorf("the statement of %s does not explain %d: %+v", customer, s.Unexplained(), s.Findings)
 		}
 	}
+}
+
+// swapped lets two mistakes make up for each other: work of two projects, and expenses of two customers. Each is seen.
+func swapped(t *testing.T, stage *demo.Stage) {
+	t.Helper()
+	set := func(account, entity, id string, fields map[string]any) {
+		t.Helper()
+		if err := stage.ERP.Update(account, entity, id, fields); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := func(what string) {
+		t.Helper()
+		if r, err := stage.Count(t.Context()); err != nil || r.Hours.Good() {
+			t.Errorf("%s goes unseen: %+v, %v", what, r.Hours, err)
+		}
+	}
+	rows, err := stage.ERP.Rows("northwind", "time_entry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, other := pair(rows)
+	if other == nil {
+		t.Fatal("no two projects have had the same hours of different work")
+	}
+	for _, items := range [][2]any{{other.Fields["LaborItem"], one.Fields["LaborItem"]}, {one.Fields["LaborItem"], other.Fields["LaborItem"]}} {
+		set("northwind", "time_entry", one.ID, map[string]any{"ApprovalStatus": "Open", "LaborItem": items[0]})
+		set("northwind", "time_entry", other.ID, map[string]any{"ApprovalStatus": "Open", "LaborItem": items[1]})
+		if items[0] != one.Fields["LaborItem"] {
+			seen("work of two projects at each other's price")
+		}
+	}
+	more := func(customer string, by int64) {
+		t.Helper()
+		list, err := stage.ERP.Rows(customer, "expense_receipt")
+		if err != nil || len(list) == 0 {
+			t.Fatal(list, err)
+		}
+		details := maps.Clone(list[0].Fields["ReceiptDetails"].(map[string]any))
+		amount, err := exact.ParseDecimal(fmt.Sprint(details["Amount"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		details["Amount"] = json.Number(amount.Add(exact.NewDecimal(by)).String())
+		set(customer, "expense_receipt", list[0].ID, map[string]any{"Status": "On Hold", "ReceiptDetails": details})
+	}
+	more("northwind", 1)
+	more("meridian", -1)
+	seen("too much at one customer and too little at another")
+	more("northwind", -1)
+	more("meridian", 1)
+	if r, err := stage.Count(t.Context()); err != nil || !r.Hours.Good() {
+		t.Errorf("put right, the ledgers differ: %+v, %v", r.Hours, err)
+	}
+}
+
+// pair finds two billable entries of two projects with the same hours of different work.
+func pair(rows []simulator.Row) (one, other *simulator.Row) {
+	for i, a := range rows {
+		for j, b := range rows[i+1:] {
+			f, g := a.Fields, b.Fields
+			if f["BillableTime"] == g["BillableTime"] && f["TimeSpent"] == g["TimeSpent"] && f["Billable"] == true && g["Billable"] == true && f["LaborItem"] != g["LaborItem"] && f["ProjectID"] != g["ProjectID"] {
+				return &rows[i], &rows[i+1+j]
+			}
+		}
+	}
+	return nil, nil
 }
 
 // differs shows that the count sees what is not as it should be: an hour less in the ERP, and the same

@@ -131,10 +131,32 @@ func (f *Flow) known() error {
 				Hint: "It has " + strings.Join(slices.Sorted(maps.Keys(roles)), ", ") + "."}
 		}
 	}
+	if err := f.knownLists(); err != nil {
+		return err
+	}
 	for _, left := range f.Without {
 		if !writes[left] {
 			return &hub.Error{Kind: hub.Invalid, Code: "flow.without_unknown", Field: "without", Message: fmt.Sprintf("The template has no use for %q, so the flow cannot go without it.", left),
 				Hint: "It writes or reads " + strings.Join(slices.Sorted(maps.Keys(writes)), ", ") + "."}
+		}
+	}
+	return nil
+}
+
+// knownLists refuses values in a list that nothing reads.
+func (f *Flow) knownLists() error {
+	lists := maps.Clone(f.Template.Lists)
+	for _, end := range f.Roles {
+		for _, m := range end.Mappings {
+			for _, name := range m.Lists() {
+				lists[name] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Place.Values)) {
+		if !lists[name] && !lists[""] {
+			return &hub.Error{Kind: hub.Invalid, Code: "flow.values_unknown", Field: "values." + name, Message: fmt.Sprintf("Nothing in the flow reads the values %q.", name),
+				Hint: "It reads " + strings.Join(slices.Sorted(maps.Keys(lists)), ", ") + "."}
 		}
 	}
 	return nil

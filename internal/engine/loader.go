@@ -171,18 +171,21 @@ func (l *Loader) open(ctx context.Context, d *store.Deployment) (*Flow, error) {
 	for _, c := range list {
 		conns[c.ID] = c
 	}
-	return l.compile(ctx, d.Tenant, d.ID, d.Revision, *spec, conns)
+	return l.compile(ctx, d.Tenant, d.ID, d.Revision, *spec, conns, l.connection)
 }
 
 // Compile makes a flow of a spec and checks it: types, roles, what the connectors can carry. It is
 // what `apply` runs before anything is stored (N4).
 func (l *Loader) Compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection) (*Flow, error) {
-	l.mu.Lock() // it opens connections, as the runs do meanwhile
+	l.mu.Lock() // it looks at connections, which the runs open meanwhile
 	defer l.mu.Unlock()
-	return l.compile(ctx, tenant, id, revision, spec, conns)
+	return l.compile(ctx, tenant, id, revision, spec, conns, l.proposed)
 }
 
-func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection) (*Flow, error) {
+// opener opens a connection.
+type opener func(ctx context.Context, c store.Connection, system *catalog.System) (*remote.Connection, error)
+
+func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.DeploymentID, revision int64, spec workflow.Spec, conns map[hub.ConnectionID]store.Connection, open opener) (*Flow, error) {
 	t, err := l.catalog.Template(spec.Template, spec.Version, spec.Extend)
 	if err != nil {
 		return nil, err
@@ -193,7 +196,7 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 		if !ok {
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.connection_unknown", Field: "roles." + role, Message: fmt.Sprintf("There is no connection %q.", name), Hint: "Add it under connections:."}
 		}
-		if f.Roles[role], err = l.end(ctx, role, c, spec); err != nil {
+		if f.Roles[role], err = l.end(ctx, role, c, spec, open); err != nil {
 			return nil, err
 		}
 	}
@@ -202,16 +205,8 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.role_missing", Field: "roles." + role, Message: fmt.Sprintf("The flow needs a connection in the role %s.", role), Hint: "Name one under roles:."}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Parameters)) {
-		if _, asked := t.File.Parameters.Get(name); !asked {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter_unknown", Field: "parameters." + name, Message: fmt.Sprintf("The template has no parameter %q.", name),
-				Hint: "It has " + strings.Join(t.File.Parameters.Keys(), ", ") + "."}
-		}
-	}
-	for _, p := range t.File.Parameters {
-		if f.Answers[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error() + ".", Hint: p.Value.About}
-		}
+	if f.Answers, err = answers(t, spec); err != nil {
+		return nil, err
 	}
 	if err := f.schedule(spec); err != nil {
 		return nil, err
@@ -224,11 +219,31 @@ func (l *Loader) compile(ctx context.Context, tenant hub.TenantID, id hub.Deploy
 	return f, f.Check()
 }
 
+// answers are what the flow says to the template's parameters. One that the template does not have is refused: a misspelt
+// limit would limit nothing.
+func answers(t *workflow.Template, spec workflow.Spec) (map[string]any, error) {
+	known := t.File.Parameters
+	for _, name := range slices.Sorted(maps.Keys(spec.Parameters)) {
+		if _, ok := known.Get(name); !ok {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter_unknown", Field: "parameters." + name, Message: fmt.Sprintf("The template has no parameter %q.", name),
+				Hint: "It has " + strings.Join(known.Keys(), ", ") + "."}
+		}
+	}
+	out := map[string]any{}
+	for _, p := range known {
+		var err error
+		if out[p.Key], err = p.Value.Answer(spec.Parameters[p.Key]); err != nil {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "flow.parameter", Field: "parameters." + p.Key, Message: err.Error() + ".", Hint: strings.TrimSuffix(p.Value.Title+": "+p.Value.About, ": ")}
+		}
+	}
+	return out, nil
+}
+
 // schedule reads when the flow polls and from which day on.
 func (f *Flow) schedule(spec workflow.Spec) (err error) {
 	zone := cmp.Or(spec.Zone, "UTC")
 	if f.Zone, err = time.LoadLocation(zone); err != nil {
-		return err
+		return &hub.Error{Kind: hub.Invalid, Code: "flow.zone", Message: fmt.Sprintf("There is no time zone %q.", zone), Hint: "Write it like Europe/Amsterdam."}
 	}
 	for _, look := range []struct {
 		text string
@@ -291,12 +306,12 @@ func (l *Loader) Package(code string, fields map[string]any) (map[string]any, er
 	return rec.Fields, nil
 }
 
-func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec) (*End, error) {
+func (l *Loader) end(ctx context.Context, role string, c store.Connection, spec workflow.Spec, open opener) (*End, error) {
 	system, err := l.catalog.System(c.Connector)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := l.connection(ctx, c, system)
+	conn, err := open(ctx, c, system)
 	if err != nil {
 		return nil, err
 	}
@@ -319,6 +334,22 @@ func (l *Loader) connection(ctx context.Context, c store.Connection, system *cat
 		open.looked = l.now()
 		return open.conn, nil
 	}
+	conn, err := l.unsealed(ctx, c, system)
+	if err == nil {
+		l.conns[name] = &openConn{c.Updated.UnixMicro(), conn, l.now()}
+	}
+	return conn, err
+}
+
+// proposed opens a connection as somebody would like to have it. Nobody else uses it: it may never be applied.
+func (l *Loader) proposed(ctx context.Context, c store.Connection, system *catalog.System) (*remote.Connection, error) {
+	if open := l.conns[string(c.Tenant)+"/"+string(c.ID)]; open != nil && open.stamp == c.Updated.UnixMicro() {
+		return open.conn, nil
+	}
+	return l.unsealed(ctx, c, system)
+}
+
+func (l *Loader) unsealed(ctx context.Context, c store.Connection, system *catalog.System) (*remote.Connection, error) {
 	clear, err := l.unseal(ctx, c.Tenant, c.ID, c.Secret)
 	if err != nil {
 		return nil, err
@@ -331,9 +362,7 @@ func (l *Loader) connection(ctx context.Context, c store.Connection, system *cat
 	if err != nil {
 		return nil, fmt.Errorf("the settings of %s: %w", c.ID, err)
 	}
-	conn := &remote.Connection{Tenant: c.Tenant, ID: c.ID, Connector: system.Connector, Settings: settings, Secret: secret}
-	l.conns[name] = &openConn{c.Updated.UnixMicro(), conn, l.now()}
-	return conn, nil
+	return &remote.Connection{Tenant: c.Tenant, ID: c.ID, Connector: system.Connector, Settings: settings, Secret: secret}, nil
 }
 
 // Connection opens a tenant's connection, for webhooks and single calls.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"throughline/internal/hub"
@@ -80,7 +81,7 @@ func (w *write) searchFirst() {
 	switch {
 	case !w.unknown():
 	case w.intent.Class == hub.ClassX && w.link != nil, w.unprotected():
-		w.err = r.askPerson(w.op.Name)
+		w.err = w.askPerson(w.op.Name)
 	case w.link == nil && w.m.Kind.Find["marker"] != nil:
 		if w.err = r.shown(w.op); w.err == nil {
 			w.found, w.err = w.find()
@@ -100,7 +101,7 @@ func (f *followUp) unsureOf() error {
 	if f.link == nil || f.op.When != nil || f.intent.Class != hub.ClassX || !f.run.lost(time.Time{}) {
 		return nil
 	}
-	return f.run.askPerson(f.op.Name)
+	return f.askPerson(f.op.Name)
 }
 
 // adopt notes a record that the lost time has made. Which form of it stands there nobody knows, so it
@@ -113,20 +114,24 @@ func (w *write) adopt() error {
 	return &pause{until: w.run.e.Now(), reason: "It was made before the ledger was held; now it is brought up to date."}
 }
 
-// askPerson asks whether a write that nothing protects is to be sent, unless that was answered.
-func (r *run) askPerson(operation string) error {
+// askPerson asks whether a write that nothing protects is to be sent, unless that was answered. The answer is for this
+// operation of this record: who has looked for one write has not looked for the run's others.
+func (w *write) askPerson(operation string) error {
+	r, rec := w.run, w.res.record
+	wanted := &hub.Error{Kind: hub.Blocked, Code: "write.lost_time", Field: string(w.end.Conn.ID) + " " + operation,
+		Message: fmt.Sprintf("The ledger was restored, and nobody knows whether %s has been sent to %s before, for the %s %s.", operation, w.end.Conn.ID, strings.ReplaceAll(rec.Type, "_", " "), rec.ID),
+		Hint:    "Look there: if it stands there, ignore this; if not, approve it, and it is sent."}
 	until := r.e.Standing().LostUntil
 	given, err := r.tenant.Exceptions(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, State: "approved", Limit: 100})
 	if err != nil {
 		return err
 	}
 	for _, x := range given {
-		if x.Code == codeLost && x.Opened.After(until) {
+		if x.Code == codeLost && x.Field == wanted.Field && x.Message == wanted.Message && x.Opened.After(until) {
 			return nil
 		}
 	}
-	return &hub.Error{Kind: hub.Blocked, Code: "write.lost_time", Message: fmt.Sprintf("The ledger was restored, and nobody knows whether %s has been sent before.", operation),
-		Hint: "Look there: if it stands there, ignore this; if not, approve it, and it is sent."}
+	return wanted
 }
 
 const codeLost = "write.lost_time"

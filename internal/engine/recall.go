@@ -48,7 +48,7 @@ func (r *run) recall(p *workflow.Plan) error {
 		if b.stands != nil || !r.wanted {
 			return nil
 		}
-		return r.askPerson(m.Kind.Create.Name)
+		return r.writeOf(end, p.Record, r.lineID(b.next)).askPerson(m.Kind.Create.Name)
 	}
 	if err := r.shown(m.Kind.Create); err != nil {
 		return err

@@ -21,6 +21,8 @@ const (
 	maxBody = 10 << 20
 	maxHeld = 128 << 20 // of all deliveries in hand together: a signature is checked over the whole body
 	large   = 1 << 20   // such a delivery takes ten times its size while it is understood: one after the other
+
+	firstRoom = 64 << 10
 )
 
 var statuses = map[hub.Kind]int{
@@ -50,20 +52,16 @@ func (d *door) deliver(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Send the delivery without Content-Encoding.", http.StatusUnsupportedMediaType)
 		return
 	}
-	size := r.ContentLength
-	if size > maxBody {
+	if r.ContentLength > maxBody {
 		tooLarge(w)
 		return
 	}
-	if size < 0 {
-		size = maxBody // it does not say
-	}
-	if !d.held.take(size) {
+	body, held, err := d.read(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
+	defer d.held.give(held)
+	if errors.Is(err, errFull) {
 		later(w, http.StatusServiceUnavailable, nil)
 		return
 	}
-	defer d.held.give(size)
-	body, err := read(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		broken(w, err)
 		return
@@ -80,14 +78,35 @@ func (d *door) deliver(w http.ResponseWriter, r *http.Request) {
 	d.accept(w, r, body)
 }
 
-// read reads the whole body. What it says of its size is counted already (budget): it is given no more than that.
-func read(from io.Reader, size int64) ([]byte, error) {
+var errFull = errors.New("deliveries in hand hold as much as they may")
+
+// read reads the whole body. Room is taken as it arrives, not as it is announced: who announces much and sends nothing
+// holds up nobody. Held is what was taken.
+func (d *door) read(from io.Reader, size int64) (body []byte, held int64, err error) {
+	most := size
 	if size < 0 {
-		return io.ReadAll(from)
+		most = maxBody + 1 // it does not say; the reader ends before
 	}
-	body := make([]byte, size)
-	_, err := io.ReadFull(from, body)
-	return body, err
+	for {
+		room := min(max(2*held, firstRoom), most)
+		if !d.held.take(room - held) {
+			return nil, held, errFull
+		}
+		held, body = room, append(make([]byte, 0, room), body...)
+		for err == nil && int64(len(body)) < room {
+			var n int
+			n, err = from.Read(body[len(body):room])
+			body = body[:int64(len(body))+int64(n)]
+		}
+		switch whole := int64(len(body)) == size; {
+		case whole, size < 0 && err == io.EOF:
+			return body, held, nil
+		case err == io.EOF:
+			return nil, held, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, held, err
+		}
+	}
 }
 
 func (d *door) accept(w http.ResponseWriter, r *http.Request, body []byte) {

@@ -66,8 +66,8 @@ func (in *Ingest) Accept(ctx context.Context, tenant hub.TenantID, id hub.Connec
 		return 0, err
 	}
 	flows, err := in.flows(ctx, tenant)
-	if err != nil {
-		return 0, err
+	if err != nil { // whatever it is, it is not the sender's to correct: what he sends must come again
+		return 0, &hub.Error{Kind: hub.Unavailable, Code: "hook.flows", Message: "A flow of the customer cannot be opened, so nobody knows who wants the delivery.", Hint: "Correct the flow, or start with the definitions that it needs.", Err: err}
 	}
 	var list []store.Arrival
 	for _, a := range arrived {

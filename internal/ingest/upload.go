@@ -21,36 +21,8 @@ import (
 // other. Either all rows are taken or none; a row that was taken before is not taken twice. The audit entry says who
 // brings it; how many rows, and of which file, is added.
 func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte, audit store.AuditEntry) (rows, fresh int, err error) {
-	conn, err := in.loader.Connection(ctx, tenant, id)
+	_, list, err := in.table(ctx, tenant, id, kindName, table)
 	if err != nil {
-		return 0, 0, err
-	}
-	kind := conn.Connector.Kind(kindName)
-	if kind == nil {
-		return 0, 0, &hub.Error{Kind: hub.NotFound, Code: "upload.kind", Message: fmt.Sprintf("%s has no record %q.", id, kindName), Hint: "Name one of its connector's records: throughline explain connector."}
-	}
-	flows, err := in.flows(ctx, tenant)
-	if err != nil {
-		return 0, 0, err
-	}
-	records, err := readTable(table)
-	if err != nil {
-		return 0, 0, err
-	}
-	list := make([]store.Arrival, len(records))
-	for i, x := range records {
-		a, err := in.uploaded(kind, x.fields, conn.Settings)
-		if err != nil {
-			return 0, 0, badRow(x.line, err)
-		}
-		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
-			return 0, 0, badRow(x.line, err)
-		}
-		if len(list[i].Deployments) == 0 {
-			return 0, 0, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
-		}
-	}
-	if err := atOdds(records, list); err != nil {
 		return 0, 0, err
 	}
 	audit.Detail = fmt.Sprintf("%d rows, %s", len(list), canonical.Hash(table))
@@ -68,6 +40,57 @@ func (in *Ingest) Upload(ctx context.Context, tenant hub.TenantID, id hub.Connec
 	}
 	in.wake()
 	return len(list), fresh, nil
+}
+
+// UploadRow is a row of a table that could be taken.
+type UploadRow struct {
+	Line int
+	ID   string
+	Says string // the same for rows that say the same of the same record
+}
+
+// Check reads a table as Upload does, and takes nothing of it.
+func (in *Ingest) Check(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte) ([]UploadRow, error) {
+	records, list, err := in.table(ctx, tenant, id, kindName, table)
+	out := make([]UploadRow, len(list))
+	for i, a := range list {
+		out[i] = UploadRow{records[i].line, a.Event.Key.ID, string(a.Event.ID)}
+	}
+	return out, err
+}
+
+// table reads the rows of a table, and what arrives with each.
+func (in *Ingest) table(ctx context.Context, tenant hub.TenantID, id hub.ConnectionID, kindName string, table []byte) ([]tableRow, []store.Arrival, error) {
+	conn, err := in.loader.Connection(ctx, tenant, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	kind := conn.Connector.Kind(kindName)
+	if kind == nil {
+		return nil, nil, &hub.Error{Kind: hub.NotFound, Code: "upload.kind", Message: fmt.Sprintf("%s has no record %q.", id, kindName), Hint: "Name one of its connector's records: throughline explain connector."}
+	}
+	flows, err := in.flows(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	records, err := readTable(table)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]store.Arrival, len(records))
+	for i, x := range records {
+		a, err := in.uploaded(kind, x.fields, conn.Settings)
+		if err != nil {
+			return nil, nil, badRow(x.line, err)
+		}
+		if list[i], err = in.arrival(tenant, id, a, flows, "file", hub.Normal); err != nil {
+			return nil, nil, badRow(x.line, err)
+		}
+		if len(list[i].Deployments) == 0 {
+			return nil, nil, &hub.Error{Kind: hub.Invalid, Code: "upload.unwanted", Message: fmt.Sprintf("No flow of %s begins with a %s of %s.", tenant, kindName, id), Hint: "Apply a flow whose trigger it is, then upload again."}
+		}
+	}
+	return records, list, atOdds(records, list)
 }
 
 // atOdds refuses rows of one record that say different things: it would be left to their order which of them counts.
@@ -171,6 +194,9 @@ func columns(header []string) ([][]string, error) {
 		name = strings.TrimSpace(name)
 		if paths[i] = strings.Split(name, "."); len(paths[i]) > maxPath {
 			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: fmt.Sprintf("Column %d names a field more than %d levels deep.", i+1, maxPath), Hint: "Nothing was taken."}
+		}
+		if strings.ContainsAny(name, "\r\n") {
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "upload.table", Message: "The first line goes on over several, or the lines end in a way that is not read.", Hint: "Save it as CSV UTF-8, whose lines end with LF or CRLF; nothing was taken."}
 		}
 		if name != "" {
 			at[name] = i

@@ -147,6 +147,9 @@ func compile(f *File, c *connector.Connector, set *canonical.Set, problems *spec
 	return m
 }
 
+// Lists are the names of its value maps.
+func (m *Mapping) Lists() []string { return m.File.Values.Keys() }
+
 // env is what a mapping's expressions may use.
 func (m *Mapping) env(set *canonical.Set) (*expr.Env, error) {
 	refs, maps := map[string]expr.Type{}, map[string]expr.Type{}

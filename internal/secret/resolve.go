@@ -24,11 +24,11 @@ func Resolve(ref string) ([]byte, error) {
 		if v, ok := os.LookupEnv(name); ok {
 			return object(ref, []byte(v))
 		}
-		return nil, &hub.Error{Kind: hub.Invalid, Code: "secret.missing", Message: fmt.Sprintf("The environment has no %s.", name), Hint: "Set it where this command runs."}
+		return nil, &hub.Error{Kind: hub.Invalid, Code: "secret.missing", Message: fmt.Sprintf("The environment has no %s.", name), Hint: "Set it where the service runs, and start that anew."}
 	case "file":
 		data, err := readFile(name)
 		if err != nil {
-			return nil, &hub.Error{Kind: hub.Invalid, Code: "secret.missing", Message: fmt.Sprintf("The file %s cannot be read.", name), Hint: "Check the path and who may read it.", Err: err}
+			return nil, &hub.Error{Kind: hub.Invalid, Code: "secret.missing", Message: fmt.Sprintf("The file %s cannot be read.", name), Hint: "Check the path, as it is where the service runs, and that the service may read it.", Err: err}
 		}
 		return object(ref, data)
 	}

@@ -10,8 +10,10 @@ import (
 
 // wholes are the statements that read all rows of a tenant, or walk through them until they have enough, and why.
 var wholes = map[string]string{
-	"GROUP BY state":                    "it counts them",
-	"LOWER(label) LIKE":                 "a person looks for a word in a name",
+	"GROUP BY state":    "it counts them",
+	"LOWER(label) LIKE": "a person looks for a word in a name",
+	"SELECT record FROM xref WHERE tenant = ? AND connection = ? LIMIT 1": "a person leads a connection elsewhere",
+	"LOWER(label) = LOWER":              "a person names a record",
 	"FROM run WHERE tenant = ?":         "the newest runs come first, and the list ends at its limit",
 	"ORDER BY deployment, record_key":   "a page of the work list, in its order",
 	"FROM exception WHERE":              "exceptions are counted by their causes",

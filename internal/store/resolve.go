@@ -234,9 +234,14 @@ func (t *Tenant) Edits(ctx context.Context, d hub.DeploymentID, key string) ([]E
 	return all(r, err, scanEdit)
 }
 
-// EditsAfter lists a page of the edits of a flow that have not ended, in the order of their records.
+// EditsAfter lists the edits, of those that have not ended, of the next records of a flow: up to so many records, each with
+// all of its own.
 func (t *Tenant) EditsAfter(ctx context.Context, d hub.DeploymentID, after string, limit int) ([]Edit, error) {
-	r, err := t.db.query(ctx, `SELECT `+editColumns+` FROM edit WHERE tenant = ? AND deployment = ? AND record_key > ? AND ended_at = 0 ORDER BY record_key, made_at LIMIT ?`, t.id, d, after, limit)
+	const q = `
+		SELECT ` + editColumns + ` FROM edit WHERE tenant = ? AND deployment = ? AND ended_at = 0 AND record_key IN (
+			SELECT DISTINCT record_key FROM edit WHERE tenant = ? AND deployment = ? AND record_key > ? AND ended_at = 0 ORDER BY record_key LIMIT ?)
+		ORDER BY record_key, made_at`
+	r, err := t.db.query(ctx, q, t.id, d, t.id, d, after, limit)
 	return all(r, err, scanEdit)
 }
 

@@ -67,10 +67,14 @@ func (s *Store) Apply(ctx context.Context, c Setup) error {
 		if err := putConnections(ctx, t, c.Connections); err != nil {
 			return err
 		}
-		const deployment = `INSERT INTO deployment (tenant, id, revision, state, spec, created_at) VALUES (?, ?, ?, ?, ?, ?)`
+		const deployment = `INSERT INTO deployment (tenant, id, revision, state, spec, created_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, id, revision) DO NOTHING`
 		for _, d := range c.Deployments {
-			if _, err := t.exec(ctx, deployment, d.Tenant, d.ID, d.Revision, d.State, d.Spec, micros(d.Created)); err != nil {
+			n, err := t.exec(ctx, deployment, d.Tenant, d.ID, d.Revision, d.State, d.Spec, micros(d.Created))
+			if err != nil {
 				return err
+			}
+			if n == 0 {
+				return errRevised
 			}
 			if err := moveRows(ctx, t, s.db.dialect(), d.Tenant, d.ID, d.State); err != nil {
 				return err
@@ -82,6 +86,9 @@ func (s *Store) Apply(ctx context.Context, c Setup) error {
 		return s.appendAudit(ctx, t, u.ID, c.Audit)
 	})
 }
+
+// errRevised ends a change that was made up while another one was.
+var errRevised = &hub.Error{Kind: hub.Conflict, Code: "customer.changed", Message: "Somebody else has changed the customer at the same moment; nothing of this was done.", Hint: "Look at what it is now (apply --dry-run), then try again."}
 
 func putConnections(ctx context.Context, t tx, list []Connection) error {
 	const q = `
@@ -143,6 +150,13 @@ func scanConnection(r rows, c *Connection) error {
 func (t *Tenant) Connections(ctx context.Context) ([]Connection, error) {
 	r, err := t.db.query(ctx, `SELECT `+connectionColumns+` FROM connection WHERE tenant = ? ORDER BY id`, t.id)
 	return all(r, err, scanConnection)
+}
+
+// Knows reports whether any record is known in a connection.
+func (t *Tenant) Knows(ctx context.Context, id hub.ConnectionID) (bool, error) {
+	r, err := t.db.query(ctx, `SELECT record FROM xref WHERE tenant = ? AND connection = ? LIMIT 1`, t.id, id)
+	found, err := one(all(r, err, func(r rows, v *string) error { return r.Scan(v) }))
+	return found != nil, err
 }
 
 // Connection reads one, or nil.

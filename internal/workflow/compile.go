@@ -39,11 +39,12 @@ type compiler struct {
 	objects  expr.Objects
 	vars     expr.Vars
 	records  map[string]string // result → canonical type
+	lists    map[string]bool   // value lists that are read
 	problems *specfile.Problems
 }
 
 func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfile.Value], problems *specfile.Problems) *Template {
-	c := &compiler{file: f, set: set, problems: problems, records: map[string]string{}, vars: expr.Vars{"item": expr.Dyn, "today": expr.Date}}
+	c := &compiler{file: f, set: set, problems: problems, records: map[string]string{}, lists: map[string]bool{}, vars: expr.Vars{"item": expr.Dyn, "today": expr.Date}}
 	c.objects = maps.Clone(set.Objects())
 	c.objects["rate"] = map[string]expr.Type{"rate": expr.Money, "source": expr.Text, "from": expr.Text}
 	c.objects["@link"] = map[string]expr.Type{"id": expr.Text, "number": expr.Text, "link": expr.Text}
@@ -55,7 +56,7 @@ func compile(f *File, set *canonical.Set, extend map[string]specfile.Map[specfil
 		}
 	}
 	c.parameters()
-	t := &Template{File: f, Rules: map[string][]CompiledRule{}}
+	t := &Template{File: f, Rules: map[string][]CompiledRule{}, Lists: c.lists}
 	if set.Schema(f.Trigger.Record) == nil {
 		problems.Add(f.Pos, "trigger.record", fmt.Sprintf("there is no canonical record %q", f.Trigger.Record), "Known are "+strings.Join(set.Names(), ", ")+".")
 		return t
@@ -175,12 +176,18 @@ func (c *compiler) compile(pos specfile.Pos, at, source string, want expr.Type) 
 	if err == nil {
 		var p *expr.Program
 		if p, err = env.Compile(source, want); err == nil {
+			for _, read := range readsList.FindAllStringSubmatch(source, -1) {
+				c.lists[read[1]+read[2]] = true
+			}
 			return p
 		}
 	}
 	c.problems.Add(pos, at, err.Error(), "")
 	return nil
 }
+
+// readsList is where an expression reads a value list, with its name where that is written out.
+var readsList = regexp.MustCompile(`\bvalue\(\s*(?:"([^"]*)"|'([^']*)')?`)
 
 func (c *compiler) step(s Step, t *Template) Plan {
 	p := Plan{Step: s, When: c.expr(s.When, expr.Bool), Uses: uses(s)}

@@ -14,6 +14,7 @@ type Template struct {
 	Steps []Plan
 	Post  *Plan // the last step, where it posts; nil: the template only writes
 	Rules map[string][]CompiledRule
+	Lists map[string]bool // the value lists that its expressions read; "" where one of them computes the list's name
 }
 
 // Plan is a compiled step.

@@ -253,6 +253,27 @@ func editing(b *bench) {
 	}
 }
 
+// editedTwice: what was set of a record one time after the other is on one page, however short that is.
+func editedTwice(b *bench) {
+	t := b.store.Tenant("t1")
+	b.accept("t1", "1", "e1", 0)
+	for _, fields := range []string{`{"a":"1"}`, `{"b":"2"}`} {
+		e := b.parkAs(store.Exception{Class: "validation", Code: "x", Message: "m"})
+		edit := store.Edit{Deployment: e.Deployment, Key: e.Key, Fields: []byte(fields), Who: "ana", Made: b.clock.Now()}
+		_, err := t.Resolve(b.ctx, []store.Member{e}, store.Resolution{State: "resolved", Retry: true, Edits: []store.Edit{edit}}, b.by("exception.set"))
+		b.must(err)
+		b.clock.Add(time.Second)
+	}
+	first, err := t.EditsAfter(b.ctx, "deals", "", 1)
+	b.must(err)
+	if len(first) != 2 || string(first[1].Fields) != `{"b":"2"}` {
+		b.Errorf("the page has %+v, want both edits of the record", first)
+	}
+	if rest, err := t.EditsAfter(b.ctx, "deals", first[0].Key, 1); err != nil || len(rest) != 0 {
+		b.Errorf("after it come %+v, %v", rest, err)
+	}
+}
+
 // endingWait: what a person had set is what the row waits for; it looks again once that has ended.
 func endingWait(b *bench) {
 	t := b.store.Tenant("t1")

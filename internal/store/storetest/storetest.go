@@ -100,6 +100,8 @@ func Run(t *testing.T, open Opener) {
 		"a person says who a record is over there":                       linking,
 		"how the records of a claim are known is asked at once":          lookedUp,
 		"a write whose flow is paused is taken over":                     leftByPaused,
+		"a record is named by its whole name, not by a part":             named,
+		"edits of one record are on one page":                            editedTwice,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()

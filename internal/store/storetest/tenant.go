@@ -2,8 +2,11 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"throughline/internal/hub"
 	"throughline/internal/store"
 )
 
@@ -28,6 +31,36 @@ func isolation(b *bench) {
 	b.must(err)
 	if other != nil || len(mine) != 1 {
 		b.Errorf("other %v mine %v", other, mine)
+	}
+}
+
+func named(b *bench) {
+	var list []store.Record
+	for i, label := range []string{"Ärger GmbH", "100% Bio", "100 Bio", "P1", "P10"} {
+		list = append(list, store.Record{ID: hub.RecordID(fmt.Sprint("rec_", i)), Type: "account", Label: label, Fields: []byte(`{}`), Updated: b.clock.Now()})
+	}
+	_, err := b.log.Record(b.ctx, store.Step{Epoch: b.epoch, Tenant: "t1", Records: list, Links: []store.Link{{Record: "rec_2", Connection: "erp", Kind: "customer", ExternalID: "P1", Number: "C_7", Updated: b.clock.Now()}}})
+	b.must(err)
+	t := b.store.Tenant("t1")
+	labels := func(list []store.Record, err error) string {
+		b.must(err)
+		var out []string
+		for _, r := range list {
+			out = append(out, r.Label)
+		}
+		slices.Sort(out)
+		return strings.Join(out, ", ")
+	}
+	for text, want := range map[string][2]string{
+		"Ärger": {"Ärger GmbH", ""}, "Ärger gmbh": {"Ärger GmbH", "Ärger GmbH"}, "100%": {"100% Bio", ""}, "100_Bio": {"", ""}, "%": {"100% Bio", ""}, "!": {"", ""},
+		"p1": {"P1, P10", "P1"}, "P1": {"100 Bio, P1, P10", "100 Bio, P1"}, "C_7": {"100 Bio", "100 Bio"}, "C17": {"", ""}, "rec_4": {"P10", "P10"},
+	} {
+		if got := labels(t.Records(b.ctx, "account", text, 10)); got != want[0] {
+			b.Errorf("a search for %q finds %q, want %q", text, got, want[0])
+		}
+		if got := labels(t.Named(b.ctx, "account", text, 10)); got != want[1] {
+			b.Errorf("%q names %q, want %q", text, got, want[1])
+		}
 	}
 }
 
