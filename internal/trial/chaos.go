@@ -260,10 +260,10 @@ func (r *chaosRun) points(ctx context.Context) error {
 	}
 	r.Poll, r.traffic.steady = 0, false
 	r.fleet.process(0).Kill()
-	if err := r.again(ctx, 0); err != nil { // which polls no more
+	if err := r.again(ctx, 0); err != nil { // which polls no more, but for the turn that was due
 		return err
 	}
-	return r.calm(ctx)
+	return r.wait(ctx, still)
 }
 
 // passings is among how many of a point's first passings one is drawn: a poll comes round once a second, and each
@@ -327,8 +327,11 @@ func rests(w hub.Work) bool {
 	if w.Key == ingest.PollKey {
 		return w.Crashes == 0 && w.Attempts == 0
 	}
-	return w.State == hub.Idle || w.State == hub.Stopped
+	return still(w)
 }
+
+// still says whether a record, or a poll that is no longer wanted, does nothing more.
+func still(w hub.Work) bool { return w.State == hub.Idle || w.State == hub.Stopped }
 
 // begun says whether a record has been carried, if only to where something went wrong.
 func begun(w hub.Work) bool { return w.State != hub.Ready && w.State != hub.Running }
