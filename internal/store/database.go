@@ -55,6 +55,7 @@ type dialect struct {
 	skipLocked string // appended to a SELECT that hands out work
 	forUpdate  string // appended to a SELECT whose rows are changed next
 	forShare   string
+	letters    string // appended to a text of which not the bytes are compared, but the letters
 	alone      string // takes a tenant's turn in a thing until the commit; empty: there is one writer anyway
 	beside     string // likewise, but beside others who take it so
 	now        string // the time that leases go by, in microseconds; empty: the process's own

@@ -58,7 +58,7 @@ func (d *postgresDB) dialect() dialect {
 		WHERE c.table_schema = CURRENT_SCHEMA() AND t.table_type = 'BASE TABLE' ORDER BY c.table_name COLLATE "C", c.ordinal_position`,
 		alone:      `SELECT pg_advisory_xact_lock(hashtext(CURRENT_SCHEMA() || CAST(? AS TEXT)), hashtext(?))`,
 		beside:     `SELECT pg_advisory_xact_lock_shared(hashtext(CURRENT_SCHEMA() || CAST(? AS TEXT)), hashtext(?))`,
-		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE", now: `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`}
+		skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", forShare: " FOR SHARE", letters: ` COLLATE "default"`, now: `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`}
 }
 func (d *postgresDB) query(ctx context.Context, q string, args ...any) (rows, error) {
 	return d.pool.Query(ctx, numbered(q), args...)

@@ -124,7 +124,7 @@ func (t *Tenant) Records(ctx context.Context, recordType, text string, limit int
 		where, args = where+" AND type = ?", append(args, recordType)
 	}
 	if text != "" {
-		where += ` AND (LOWER(label) LIKE LOWER(?) ESCAPE '!' OR id = ? OR id IN (SELECT record FROM xref WHERE tenant = ? AND (external_id = ? OR number = ?)))`
+		where += ` AND (LOWER(label` + t.db.dialect().letters + `) LIKE LOWER(?) ESCAPE '!' OR id = ? OR id IN (SELECT record FROM xref WHERE tenant = ? AND (external_id = ? OR number = ?)))`
 		args = append(args, "%"+plainly.Replace(text)+"%", text, t.id, text, text)
 	}
 	r, err := t.db.query(ctx, `SELECT id, type, label, fields, updated_at FROM record WHERE `+where+` ORDER BY updated_at DESC LIMIT ?`, append(args, limit)...)
@@ -136,9 +136,9 @@ var plainly = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
 // Named are up to n records of a type that have this name, id or number in any system: all of it, not a part.
 func (t *Tenant) Named(ctx context.Context, recordType, text string, n int) ([]Record, error) {
-	const q = `
+	q := `
 		SELECT id, type, label, fields, updated_at FROM record WHERE tenant = ? AND type = ?
-		AND (LOWER(label) = LOWER(?) OR id = ? OR id IN (SELECT record FROM xref WHERE tenant = ? AND (external_id = ? OR number = ?)))
+		AND (LOWER(label` + t.db.dialect().letters + `) = LOWER(?) OR id = ? OR id IN (SELECT record FROM xref WHERE tenant = ? AND (external_id = ? OR number = ?)))
 		ORDER BY id LIMIT ?`
 	r, err := t.db.query(ctx, q, t.id, recordType, text, text, t.id, text, text, n)
 	return all(r, err, scanRecord)
