@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"throughline/internal/canonical"
@@ -20,9 +21,14 @@ func (r *run) triggering(end *End) (*result, error) {
 	record := r.flow.Template.File.Trigger.Record
 	if !r.event.Gone {
 		carried, kind := r.event.Payload, end.Conn.Connector.Kind(r.event.Key.Kind)
-		outdated := r.event.Version != 0 && r.event.Version < r.work.Version // an event without a version had it read anew meanwhile
-		if (outdated || r.lost(r.event.Received)) && kind != nil && kind.Get != nil {
-			carried = nil // it may be older by now than what was written of it
+		if len(carried) > 0 && kind != nil && kind.Get != nil {
+			older, err := r.mayBeOlder()
+			if err != nil {
+				return nil, err
+			}
+			if older {
+				carried = nil
+			}
 		}
 		x, err := r.vendorRecord(end, r.event.Key, carried)
 		if err != nil {
@@ -49,6 +55,27 @@ func (r *run) triggering(end *End) (*result, error) {
 	}
 	return nil, errFiltered // it came and went without us
 }
+
+// mayBeOlder reports whether what the event has carried may be older than what was read of the record, or told of it,
+// since: a page of a list that was asked for before a webhook came may be kept after it.
+func (r *run) mayBeOlder() (bool, error) {
+	e := r.event
+	switch {
+	case r.lost(e.Received):
+		return true, nil
+	case e.Version != 0:
+		return e.Version < r.work.Version, nil // an event without a version had it read anew meanwhile
+	case !slices.Contains(listed, e.Source), r.asked && r.found == nil:
+		return false, nil
+	}
+	last, err := r.tenant.Runs(r.ctx, store.Filter{Deployment: r.work.Deployment, Key: r.work.Key, Limit: 1})
+	return len(last) > 0 && last[0].Accepted.After(e.Received.Add(-pageFor)), err
+}
+
+// listed are the sources of events that lists have carried; pageFor is how long one of their pages may be on its way.
+var listed = []string{"poll", "sweep", "backfill"}
+
+const pageFor = 2 * time.Minute
 
 // remembered is a record as our own ledger has it.
 func (r *run) remembered(ref canonical.Ref) (*result, error) {

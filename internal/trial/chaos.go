@@ -225,9 +225,7 @@ func (r *chaosRun) again(ctx context.Context, i int, env ...string) error {
 func (r *chaosRun) points(ctx context.Context) error {
 	for _, point := range r.Points {
 		r.fleet.process(0).Kill()
-		// A poll and a webhook that tell of two versions at the same moment may come in the wrong order where
-		// the CRM numbers none, until the next poll: deals that do not change show what is asked here.
-		r.Poll, r.traffic.steady = 0, pollPoint(point)
+		r.Poll = 0
 		if pollPoint(point) {
 			r.Poll = time.Second
 		}
@@ -258,7 +256,7 @@ func (r *chaosRun) points(ctx context.Context) error {
 	if r.Poll == 0 {
 		return nil
 	}
-	r.Poll, r.traffic.steady = 0, false
+	r.Poll = 0
 	r.fleet.process(0).Kill()
 	if err := r.again(ctx, 0); err != nil { // which polls no more, but for the turn that was due
 		return err

@@ -21,7 +21,6 @@ type traffic struct {
 	source  *source
 	ledger  *oracle.Ledger
 	next    atomic.Int64
-	steady  bool // no deal is changed
 	pace    time.Duration
 }
 
@@ -85,7 +84,7 @@ func (t *traffic) one(ctx context.Context) error {
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id}); err != nil {
 		return err
 	}
-	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 || t.steady {
+	if err := t.offer(ctx, tenant, id, 0); err != nil || n%3 != 0 {
 		return err
 	}
 	if err := t.far.version(ctx, farside.Version{Account: tenant, ID: id, Version: 1}); err != nil {
