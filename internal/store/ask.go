@@ -35,23 +35,32 @@ func soon[T any](ctx context.Context, s scope, scan func(rows, *T) error, q stri
 	return list, a.err
 }
 
-// answer asks what has gathered, in one round trip. Where that fails, each is asked alone, so that it fails alone.
+// answer asks what has gathered, in one round trip. Where that fails, each is asked alone, so that it fails alone and
+// keeps nobody.
 func (d *postgresDB) answer(list []*asking) {
-	apart := len(list) == 1 || d.answerAll(list) != nil
+	if len(list) == 1 {
+		d.answerOne(list[0])
+		return
+	}
+	err := d.answerAll(list)
 	for _, a := range list {
-		if apart {
-			a.err = d.answerOne(a)
+		if err != nil {
+			go d.answerOne(a)
+			continue
 		}
 		close(a.done)
 	}
 }
 
-func (d *postgresDB) answerOne(a *asking) error {
-	r, err := d.query(a.ctx, a.text, a.args...)
-	if err != nil {
-		return err
+func (d *postgresDB) answerOne(a *asking) {
+	defer close(a.done)
+	ctx, cancel := context.WithTimeout(a.ctx, changeLimit)
+	defer cancel()
+	r, err := d.query(ctx, a.text, a.args...)
+	if err == nil {
+		err = a.read(r)
 	}
-	return a.read(r)
+	a.err = err
 }
 
 func (d *postgresDB) answerAll(list []*asking) error {
