@@ -234,11 +234,15 @@ func (e *Engine) Join(ctx context.Context) error {
 		return err
 	}
 	before := e.Now()
-	epoch, err := e.Store.Join(ctx, e.Name, e.Lease)
+	asking, asked := outliving(ctx, settling)
+	epoch, err := e.Store.Join(asking, e.Name, e.Lease)
+	asked()
+	if epoch != 0 {
+		e.hasLease(epoch, time.Time{}) // known, so that it can be given back
+	}
 	if err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
-	e.hasLease(epoch, time.Time{}) // known, so that it can be given back
 	n, err := e.Store.Recover(ctx, epoch, e.Sole)
 	if err == nil && n > 0 {
 		e.Log.Info("took over work", "rows", n)
@@ -248,6 +252,17 @@ func (e *Engine) Join(ctx context.Context) error {
 	}
 	e.hasLease(epoch, before.Add(e.Lease))
 	return nil
+}
+
+// settling is how long who is to end waits for the store's answer to what it has begun: unheard, a lease that was given
+// would hold up restores and other nodes until it runs out.
+const settling = 5 * time.Second
+
+// outliving is a context that ends a while after ctx does.
+func outliving(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, end) })
+	return longer, func() { stop(); end() }
 }
 
 func (e *Engine) hasLease(epoch int64, until time.Time) {
