@@ -52,17 +52,18 @@ func inside(t *testing.T, p Plan, cat *catalog.Catalog, path string, with seams)
 
 // corpus are seeds that found something, and what.
 var corpus = map[uint64]string{
-	12:  "what was found in its older form was not updated",
-	152: "a flow waited for a write that it had taken up itself",
-	189: "what was written before was taken to stand, though another form had been sent since",
-	201: "one flow waits for what another parked: a person's business",
-	250: "a repeat that was turned away closed its intent",
-	271: "clocks four minutes apart: a search was believed at once",
-	291: "a cursor passed what had changed while it read",
-	538: "a new session had ended before the call came there",
-	522: "a row that was given back read its record anew",
-	804: "a repeat was turned away, its login having ended, and its intent closed",
-	767: "who waits for a parked record's write, once a person has retried that",
+	12:   "what was found in its older form was not updated",
+	152:  "a flow waited for a write that it had taken up itself",
+	189:  "what was written before was taken to stand, though another form had been sent since",
+	201:  "one flow waits for what another parked: a person's business",
+	250:  "a repeat that was turned away closed its intent",
+	271:  "clocks four minutes apart: a search was believed at once",
+	291:  "a cursor passed what had changed while it read",
+	538:  "a new session had ended before the call came there",
+	522:  "a row that was given back read its record anew",
+	804:  "a repeat was turned away, its login having ended, and its intent closed",
+	5429: "a session that another node had made had ended, too, and the call gave up",
+	767:  "who waits for a parked record's write, once a person has retried that",
 }
 
 // seeds are those to try: DRILL_SEED=n alone, or DRILL_SEEDS=n of them, and the corpus.

@@ -37,6 +37,7 @@ type vendor struct {
 	access    int // 0: none is good
 	refreshes int
 	revoked   bool
+	deaf      bool      // takes no token
 	down      bool      // the token endpoint does not answer
 	lose      bool      // its next answer is lost on the way
 	asked     int       // how often it was
@@ -68,7 +69,7 @@ func (v *vendor) Send(_ context.Context, _, address string, header map[string]st
 	}
 	if address != "https://login.acme.example/token" {
 		v.reads++
-		if v.access == 0 || header["Authorization"] != fmt.Sprintf("Bearer access-%d", v.access) {
+		if v.deaf || v.access == 0 || header["Authorization"] != fmt.Sprintf("Bearer access-%d", v.access) {
 			return 401, http.Header{}, []byte(`{}`), nil
 		}
 		return 200, http.Header{}, []byte(`{"id":"7"}`), nil
@@ -166,6 +167,46 @@ func TestATokenIsRenewedOncePerExpiry(t *testing.T) {
 	}
 	if v.refreshes != expiries || v.revoked {
 		t.Errorf("%d refreshes for %d expiries, revoked %v", v.refreshes, expiries, v.revoked)
+	}
+}
+
+// TestASessionOfAnotherNodeHasEnded: what this node has is two renewals old. It tries the one that another node has made
+// meanwhile, and where that has ended, too, makes its own: with three nodes a poll met one such after the other, and was
+// parked.
+func TestASessionOfAnotherNodeHasEnded(t *testing.T) {
+	v := &vendor{}
+	list := nodes(t, v, 2)
+	for i, n := range []node{list[0], list[1]} {
+		if err := n.read(); err != nil {
+			t.Fatalf("node %d: %v", i, err)
+		}
+	}
+	v.expire()
+	if err := list[1].read(); err != nil {
+		t.Fatal(err)
+	}
+	v.expire()
+	v.reads = 0
+	if err := list[0].read(); err != nil || v.reads != 3 || v.refreshes != 3 {
+		t.Errorf("%v after %d calls, %d sessions made in all; want it read by the third call, with the third", err, v.reads, v.refreshes)
+	}
+}
+
+// TestWhoRefusesEverySession is asked for few, however many calls are under way: vendors lock accounts that knock.
+func TestWhoRefusesEverySession(t *testing.T) {
+	v := &vendor{deaf: true}
+	n := nodes(t, v, 1)[0]
+	var hands sync.WaitGroup
+	for range 50 {
+		hands.Go(func() {
+			if err := n.read(); hub.KindOf(err) != hub.Expired {
+				t.Error(err)
+			}
+		})
+	}
+	hands.Wait()
+	if v.refreshes > 4 {
+		t.Errorf("%d sessions made for 50 calls", v.refreshes)
 	}
 }
 

@@ -148,24 +148,36 @@ func refused(wait time.Duration, err error) error {
 	return &hub.Error{Kind: hub.Throttled, Code: "limit.local", Message: "The connection's limit is used up for now.", After: wait}
 }
 
-// authorised calls with the session, and once more with a new one where the far side no longer
-// takes it: such an answer means that nothing was done.
+// passes is with how many sessions one call is tried: that of this process, one that another node has made since, which
+// may have ended by now as well, and a new one.
+const passes = 3
+
+// authorised calls with the session, and again with a newer one where the far side no longer takes it: such an answer
+// means that nothing was done. One that was made for the call, and is refused, is no matter of age.
 func (c *Client) authorised(ctx context.Context, conn *Connection, op *connector.Op, vars Vars) (*connector.Answer, error) {
 	if !conn.Connector.NeedsSession() {
 		return c.once(ctx, conn, op, vars, nil)
 	}
-	session, version, err := c.session(ctx, conn, -1)
-	if err != nil {
-		return nil, err
+	stale := int64(-1)
+	for n := 1; ; n++ {
+		s, err := c.session(ctx, conn, stale)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := c.once(ctx, conn, op, vars, s.data)
+		e := hub.AsError(err)
+		if e == nil || e.Code != "far.session_expired" || n == passes || s.made && n > 1 {
+			return answer, err
+		}
+		stale = s.version
 	}
-	answer, err := c.once(ctx, conn, op, vars, session)
-	if e := hub.AsError(err); e == nil || e.Code != "far.session_expired" {
-		return answer, err
-	}
-	if session, _, err = c.session(ctx, conn, version); err != nil {
-		return nil, err
-	}
-	return c.once(ctx, conn, op, vars, session)
+}
+
+// session is what a login gave.
+type session struct {
+	data    map[string]any
+	version int64
+	made    bool // just now, for who asked
 }
 
 // OnlyIf makes calls under ctx ask before they are sent, each time: between the decision to call and the moment
@@ -245,33 +257,34 @@ func hostSuffix(host string) (string, error) {
 
 // session is the connection's session; with stale set to the version that the far side refused, a
 // new one. One login at a time per process, and one winner over all nodes.
-func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (map[string]any, int64, error) {
+func (c *Client) session(ctx context.Context, conn *Connection, stale int64) (session, error) {
 	begun := c.now()
 	if err := conn.logins.take(ctx); err != nil {
-		return nil, 0, err
+		return session{}, err
 	}
 	defer conn.logins.pass()
 	if conn.refusal != nil && !begun.After(conn.refused) {
-		return nil, 0, conn.refusal // vendors lock accounts that knock with what they have refused
+		return session{}, conn.refusal // vendors lock accounts that knock with what they have refused
 	}
 	if !conn.loaded || conn.version == stale {
 		s, v, err := c.sessions.Load(ctx, conn.Tenant, conn.ID)
 		if err != nil {
-			return nil, 0, err
+			return session{}, err
 		}
 		if conn.loaded && s == nil && v != conn.version {
-			return nil, 0, hub.ErrConnectionChanged // what was dropped was not this one's alone: an edit did it, and this one has the old credentials
+			return session{}, hub.ErrConnectionChanged // what was dropped was not this one's alone: an edit did it, and this one has the old credentials
 		}
 		conn.session, conn.version, conn.loaded = s, v, true
 	}
 	if conn.session != nil && conn.version != stale {
-		return conn.session, conn.version, nil
+		return session{data: conn.session, version: conn.version}, nil
 	}
 	return c.login(ctx, conn)
 }
 
-func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, int64, error) {
-	session, version, err := c.sessions.Renew(ctx, conn.Tenant, conn.ID, conn.version, func(before map[string]any) (map[string]any, error) {
+func (c *Client) login(ctx context.Context, conn *Connection) (session, error) {
+	made := false
+	data, version, err := c.sessions.Renew(ctx, conn.Tenant, conn.ID, conn.version, func(before map[string]any) (map[string]any, error) {
 		vars := conn.vars(nil)
 		vars["secret"], vars["session"] = conn.Secret, before
 		request, err := conn.Connector.Login(vars)
@@ -282,21 +295,22 @@ func (c *Client) login(ctx context.Context, conn *Connection) (map[string]any, i
 		if err != nil {
 			return nil, loginFailed(err)
 		}
-		session, err := conn.Connector.Session(answer, before)
+		given, err := conn.Connector.Session(answer, before)
 		if err != nil {
 			return nil, loginFailed(&hub.Error{Kind: hub.Expired, Code: "login.empty", Message: "The login gave no session.", Err: err})
 		}
-		return session, nil
+		made = true
+		return given, nil
 	})
 	conn.refusal = nil
 	if err != nil {
 		if hub.KindOf(err) == hub.Expired {
 			conn.refusal, conn.refused = err, c.now()
 		}
-		return nil, 0, err
+		return session{}, err
 	}
-	conn.session, conn.version = session, version
-	return session, version, nil
+	conn.session, conn.version = data, version
+	return session{data, version, made}, nil
 }
 
 // loginFailed turns a refusal into Expired: only a person can renew the connection.
