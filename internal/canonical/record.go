@@ -127,7 +127,7 @@ func normalise(f Field, v any, path string, bad *[]string) (out any, problem str
 	case "object":
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Sprintf("is %s, but an object is wanted", kindOf(v))
+			return nil, fmt.Sprintf("is %s, but an object is wanted", TypeOf(v))
 		}
 		inner := map[string]any{}
 		(&Schema{}).fields(f.Fields, m, inner, path+".", bad)
@@ -143,17 +143,17 @@ func normalise(f Field, v any, path string, bad *[]string) (out any, problem str
 		if n, whole := v.(int64); whole && f.Type == "decimal" { // 2 is a decimal like 2.5
 			v = exact.NewDecimal(n)
 		}
-		if kindOf(v) == f.Type {
+		if TypeOf(v) == f.Type {
 			return v, tooSmall(f, v)
 		}
 	}
-	return nil, fmt.Sprintf("is %s, but %s is wanted", kindOf(v), f.Type)
+	return nil, fmt.Sprintf("is %s, but %s is wanted", TypeOf(v), f.Type)
 }
 
 func normaliseText(f Field, v any) (any, string) {
 	s, ok := v.(string)
 	if !ok {
-		return nil, fmt.Sprintf("is %s, but text is wanted", kindOf(v))
+		return nil, fmt.Sprintf("is %s, but text is wanted", TypeOf(v))
 	}
 	s = norm.NFC.String(strings.TrimFunc(s, unseen)) // or two systems would have two customers of one name
 	switch {
@@ -181,7 +181,7 @@ func normaliseInt(f Field, v any) (any, string) {
 		n, ok = i, err == nil
 	}
 	if !ok {
-		return nil, fmt.Sprintf("is %s, but a whole number is wanted", kindOf(v))
+		return nil, fmt.Sprintf("is %s, but a whole number is wanted", TypeOf(v))
 	}
 	return n, tooSmall(f, n)
 }
@@ -189,7 +189,7 @@ func normaliseInt(f Field, v any) (any, string) {
 func normaliseList(f Field, v any, path string, bad *[]string) (any, string) {
 	list, ok := v.([]any)
 	if !ok {
-		return nil, fmt.Sprintf("is %s, but a list is wanted", kindOf(v))
+		return nil, fmt.Sprintf("is %s, but a list is wanted", TypeOf(v))
 	}
 	out := make([]any, 0, len(list))
 	for i, e := range list {
@@ -225,8 +225,8 @@ func tooSmall(f Field, v any) string {
 	return ""
 }
 
-// kindOf names a value's type in the words of the schema files.
-func kindOf(v any) string {
+// TypeOf names a value's type in the words of the schema files.
+func TypeOf(v any) string {
 	switch v.(type) {
 	case string:
 		return "text"

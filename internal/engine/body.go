@@ -3,8 +3,8 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
-	"time"
 
 	"throughline/internal/canonical"
 	"throughline/internal/exact"
@@ -33,50 +33,37 @@ func keptBody(fields map[string]any) (body []byte, hash string, err error) {
 
 // typed names the types of the exact values in v, item by item; nil where there are none.
 func typed(v any) any {
-	switch v := v.(type) {
-	case exact.Decimal:
-		return "decimal"
-	case exact.Money:
-		return "money"
-	case exact.Date:
-		return "date"
-	case exact.Seconds:
-		return "seconds"
-	case time.Time:
-		return "instant"
-	case map[string]any:
-		return someTyped(func(yield func(string, any)) {
-			for k, e := range v {
-				yield(k, e)
+	var types map[string]any
+	note := func(name string, v any) {
+		if t := typed(v); t != nil {
+			if types == nil {
+				types = map[string]any{}
 			}
-		})
-	case []any:
-		return someTyped(func(yield func(string, any)) {
-			for i, e := range v {
-				yield(strconv.Itoa(i), e)
-			}
-		})
+			types[name] = t
+		}
 	}
-	return nil
-}
-
-func someTyped(each func(yield func(string, any))) any {
-	var out map[string]any
-	each(func(name string, v any) {
-		t := typed(v)
-		if t == nil {
-			return
+	switch v := v.(type) {
+	case map[string]any:
+		for name, e := range v {
+			note(name, e)
 		}
-		if out == nil {
-			out = map[string]any{}
+	case []any:
+		for i, e := range v {
+			note(strconv.Itoa(i), e)
 		}
-		out[name] = t
-	})
-	if out == nil {
+	default:
+		if t := canonical.TypeOf(v); slices.Contains(lostInJSON, t) {
+			return t
+		}
+	}
+	if types == nil {
 		return nil
 	}
-	return out
+	return types
 }
+
+// lostInJSON are the types that look like others there.
+var lostInJSON = []string{"decimal", "money", "date", "seconds", "instant"}
 
 // shown is a kept body as the audit tells it: without what only a repeat needs.
 func shown(body []byte) string {

@@ -221,5 +221,5 @@ func (w *write) bearing(marker string, items []any) (any, error) {
 		}
 	}
 	return nil, &hub.Error{Kind: hub.Blocked, Code: "find.marker_ignored", Field: w.m.Kind.Name, Message: fmt.Sprintf("%s was asked for the %s with our marker, and answered with others.", w.end.Conn.ID, w.m.Kind.Name),
-		Hint: "See to it that the field which holds the marker can be searched there (in Redmine: used as a filter), then retry."}
+		Hint: "See to it that the field which holds the marker can be searched there (the connection's settings name it), then retry."}
 }
